@@ -1,0 +1,77 @@
+package bucket
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scheduler-store/scheduler-store/bucket/internal/collector"
+)
+
+// Options of a Bucket.
+type Options struct {
+	// Registerer takes the bucket's metrics; nil leaves them unregistered.
+	Registerer prometheus.Registerer
+}
+
+type operation string
+
+const (
+	opGet     operation = "get"
+	opCreate  operation = "create"
+	opReplace operation = "replace"
+	opList    operation = "list"
+	opDelete  operation = "delete"
+)
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	bytes    *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	m := &metrics{
+		requests: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "scheduler_store_bucket_requests_total",
+			Help: "Requests to the bucket by operation (get, create, replace, list, delete) and result (ok, not_found, exists, changed, denied, error). Retries of one request count once here.",
+		}, []string{"operation", "result"})),
+		bytes: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "scheduler_store_bucket_bytes_total",
+			Help: "Bytes of object bodies read (get) and written (create, replace).",
+		}, []string{"operation"})),
+		seconds: collector.Register(r, prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "scheduler_store_bucket_request_seconds",
+			Help:    "Duration of requests to the bucket in seconds, retries included, by operation.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}, []string{"operation"})),
+	}
+	return m
+}
+
+// begin starts the clock of one request; the function it returns stops it.
+func (m *metrics) begin(op operation) func(size int, err error) {
+	start := time.Now()
+	return func(size int, err error) {
+		m.requests.WithLabelValues(string(op), result(err)).Inc()
+		m.bytes.WithLabelValues(string(op)).Add(float64(size))
+		m.seconds.WithLabelValues(string(op)).Observe(time.Since(start).Seconds())
+	}
+}
+
+func result(err error) string {
+	switch {
+	case err == nil:
+		return "ok"
+	case errors.Is(err, ErrNotExist):
+		return "not_found"
+	case errors.Is(err, ErrExists):
+		return "exists"
+	case errors.Is(err, ErrChanged):
+		return "changed"
+	case errors.Is(err, ErrDenied):
+		return "denied"
+	}
+	return "error"
+}

@@ -1,0 +1,69 @@
+package lease
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	held         prometheus.Gauge
+	epoch        prometheus.Gauge
+	acquisitions prometheus.Counter
+	losses       prometheus.Counter
+	renewals     *prometheus.CounterVec
+	slack        prometheus.Histogram
+}
+
+// The results of a renewal.
+const (
+	renewalOK      = "ok"
+	renewalError   = "error"
+	renewalChanged = "changed"
+)
+
+// newMetrics registers the metrics, or finds those that an earlier lease of the
+// same process registered.
+func newMetrics(r prometheus.Registerer) *metrics {
+	return &metrics{
+		held: register(r, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "scheduler_store_lease_held",
+			Help: "1 while this process holds the lease, else 0.",
+		})),
+		epoch: register(r, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "scheduler_store_lease_epoch",
+			Help: "Epoch of the lease as this process last read or wrote it.",
+		})),
+		acquisitions: register(r, prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "scheduler_store_lease_acquisitions_total",
+			Help: "Times that this process acquired the lease.",
+		})),
+		losses: register(r, prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "scheduler_store_lease_losses_total",
+			Help: "Times that this process lost the lease without releasing it.",
+		})),
+		renewals: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "scheduler_store_lease_renewals_total",
+			Help: "Tries to renew the lease by result (ok, changed, error).",
+		}, []string{"result"})),
+		slack: register(r, prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "scheduler_store_lease_renewal_slack_ratio",
+			Help:    "How much of the time to the deadline was left when a renewal was confirmed: near 0 the lease is nearly lost.",
+			Buckets: prometheus.LinearBuckets(0.1, 0.1, 9),
+		})),
+	}
+}
+
+func register[C prometheus.Collector](r prometheus.Registerer, c C) C {
+	if r == nil {
+		return c
+	}
+	err := r.Register(c)
+	var again prometheus.AlreadyRegisteredError
+	if errors.As(err, &again) {
+		return again.ExistingCollector.(C)
+	} else if err != nil {
+		panic(err) // two metrics of one name: a mistake in this program
+	}
+	return c
+}

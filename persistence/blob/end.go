@@ -1,0 +1,144 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/snapshot"
+)
+
+// errThere says that the entry which was missing or wrong is there after all.
+var errThere = errors.New("the entry is there now")
+
+// confirmEnd makes sure that the reader stands at the end of the log, where no
+// entry was found, or where fault says that the one found does not fit. Each
+// request is made after the answer to the one before; the order matters (protocol
+// §9.3), and each step is there because data is lost without it:
+//
+//  1. LIST the log from here on. If what it shows could not be there unless the
+//     entry here had been, GET that once more: it may have come since.
+//  2. The look: the newest manifest must be on this reader's own chain. If not,
+//     the entry here may have been collected, and the reader begins again.
+//  3. Only now: something that is missing although the LIST shows its successors,
+//     or that is wrong, is damage. Else this is the end.
+//
+// It returns nil at the end, errThere, errBeginAgain, a DamageError, or what
+// kept it from knowing.
+func (r *Reader) confirmEnd(ctx context.Context, fault error) error {
+	evidence, err := r.evidenceBeyond(ctx)
+	if err != nil {
+		return err
+	}
+	if evidence != "" || fault != nil {
+		got := r.fetch.get(ctx, r.at.Epoch, r.at.Next)
+		r.fetch.drop()
+		switch {
+		case got.err == nil && got.entry.checkChain(r.at) == nil:
+			return errThere
+		case got.err != nil && !errors.Is(got.err, bucket.ErrNotExist) && !errors.Is(got.err, ErrDamaged):
+			return got.err
+		}
+	}
+	if err := r.look(ctx); err != nil {
+		return err
+	}
+	switch {
+	case fault != nil:
+		r.log.metrics.damaged.Inc()
+		return fault
+	case evidence != "":
+		r.log.metrics.damaged.Inc()
+		return &DamageError{Key(r.at.Epoch, r.at.Next), fmt.Errorf("missing, but %s is there", evidence)}
+	}
+	return nil
+}
+
+// evidenceBeyond lists the log from the reader's point on, and names an object
+// that shows that the entry there exists or existed: a seal after it, an entry of
+// a later epoch, one beyond the upload window, or one whose writer knew that it
+// was durable. Anything else may be what a writer that died had on its way.
+func (r *Reader) evidenceBeyond(ctx context.Context) (string, error) {
+	return r.log.beyond(ctx, logPrefix, r.at.Epoch, r.at.Next)
+}
+
+// checkBeyondSeal makes sure, when a seal is crossed, that nothing in its epoch
+// shows that an entry of the writer had been where the seal is (protocol §9.5):
+// then an object was lost, and a late seal took its place.
+func (r *Reader) checkBeyondSeal(ctx context.Context, seal *Entry) error {
+	evidence, err := r.log.beyond(ctx, epochPrefix(seal.Epoch), seal.Epoch, seal.Position)
+	if err != nil || evidence == "" {
+		return err
+	}
+	// Not damage if the entry was collected and a late seal fell on its key: then
+	// a newer manifest shows it.
+	if err := r.look(ctx); err != nil {
+		return err
+	}
+	r.log.metrics.damaged.Inc()
+	return &DamageError{Key(seal.Epoch, seal.Position), fmt.Errorf("a seal is here, but %s shows that an entry was", evidence)}
+}
+
+// beyond looks among the objects with the prefix that come after (epoch, position)
+// for one that shows that an entry was durable there.
+func (l *Log) beyond(ctx context.Context, prefix string, epoch persistence.Epoch, position persistence.Position) (string, error) {
+	var near []persistence.Position // in the window: their headers tell
+	for info, err := range l.bucket.List(ctx, prefix, Key(epoch, position)) {
+		if err != nil {
+			return "", err
+		}
+		e, p, err := parseKey(info.Key)
+		switch {
+		case err != nil:
+			return "", &DamageError{info.Key, err}
+		case e > epoch, e == epoch && p >= position+persistence.Position(l.cell.Window):
+			return info.Key, nil
+		case e == epoch && p > position:
+			near = append(near, p)
+		}
+	}
+	for _, p := range near {
+		h, err := l.header(ctx, epoch, p)
+		switch {
+		case errors.Is(err, bucket.ErrNotExist): // collected since: the look will tell
+		case errors.Is(err, ErrDamaged): // says nothing that can be believed
+		case err != nil:
+			return "", err
+		case h.Kind == KindSeal, h.Committed > position:
+			return Key(epoch, p), nil
+		}
+	}
+	return "", nil
+}
+
+// look makes sure that the newest manifest is on the reader's own chain: it covers
+// a position that the reader has passed, with the hash that the reader found
+// there. If it does, it becomes the manifest in hand.
+func (r *Reader) look(ctx context.Context) error {
+	names, err := snapshot.List(ctx, r.log.bucket, r.base)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	newest := names[len(names)-1]
+	if !r.fits(newest) {
+		if bad := r.bad[newest]; bad != nil {
+			return &DamageError{newest.ManifestKey(), fmt.Errorf("%w, and the log from %v does not reach it", bad, r.at)}
+		}
+		r.log.metrics.restarts.Inc()
+		r.log.options.Logger.Info("a newer snapshot is off this reader's chain, beginning again from it",
+			"snapshot", newest.String(), "at", r.at.String())
+		return errBeginAgain
+	}
+	r.trail = append(r.trail[:0:0], r.trail[newest.Position-r.trailFrom:]...)
+	r.base, r.trailFrom = &newest, newest.Position
+	return nil
+}
+
+func (r *Reader) fits(name snapshot.Name) bool {
+	if name.Position < r.trailFrom || name.Position >= r.at.Next {
+		return false
+	}
+	return name.Fits(r.trail[name.Position-r.trailFrom])
+}

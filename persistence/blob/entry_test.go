@@ -1,0 +1,164 @@
+package blob
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/scheduler-store/scheduler-store/internal/packed"
+	"github.com/scheduler-store/scheduler-store/persistence"
+)
+
+func testCodec(t testing.TB) *packed.Codec {
+	c, err := packed.NewCodec(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func sample(t testing.TB, c *packed.Codec, records ...[]byte) (Header, []byte, persistence.Hash) {
+	h := Header{Kind: KindRecords, Position: 7, Epoch: 3, Writer: persistence.NewWriterID(), Prev: persistence.Hash{1, 2, 3},
+		Committed: 5, First: 41, Count: len(records), Time: time.UnixMilli(1_700_000_000_123).UTC()}
+	var raw []byte
+	for _, r := range records {
+		raw = packed.AppendRecord(raw, r)
+	}
+	object, hash, err := encode(c, &h, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h, object, hash
+}
+
+func TestEntryComesBackAsItWas(t *testing.T) {
+	c := testCodec(t)
+	noise := make([]byte, 5000)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	for name, records := range map[string][][]byte{
+		"small":        {[]byte("a"), {}, []byte("ccc")},
+		"compressible": {bytes.Repeat([]byte("task "), 1000), []byte("x")},
+		"noise":        {noise},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, object, hash := sample(t, c, records...)
+			e, err := decode(c, object)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Header != h || e.Hash != hash {
+				t.Errorf("header came back as %+v, want %+v", e.Header, h)
+			}
+			if len(e.Records) != len(records) {
+				t.Fatalf("%d records, want %d", len(e.Records), len(records))
+			}
+			for i := range records {
+				if !bytes.Equal(e.Records[i], records[i]) {
+					t.Errorf("record %d came back as %q", i, e.Records[i])
+				}
+			}
+		})
+	}
+}
+
+func TestSealComesBackAsItWas(t *testing.T) {
+	c := testCodec(t)
+	h := Header{Kind: KindSeal, Position: 9, Epoch: 3, Writer: persistence.NewWriterID(), Committed: 9, First: 50, Time: time.UnixMilli(1).UTC()}
+	object, _, err := encode(c, &h, sealBody(4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := decode(c, object)
+	if err != nil || e.NextEpoch != 4 || e.Header != h {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	want := persistence.Point{Epoch: 4, Next: 10, Transaction: 49, Hash: e.Hash}
+	if got := e.after(); !reflect.DeepEqual(got, want) {
+		t.Errorf("goes on at %v, want %v", got, want)
+	}
+	if object, _, _ = encode(c, &h, sealBody(3)); object != nil {
+		if _, err := decode(c, object); err == nil {
+			t.Error("a seal that names its own epoch was accepted")
+		}
+	}
+}
+
+func TestEveryWrongBitOfAnEntryIsFound(t *testing.T) {
+	c := testCodec(t)
+	_, object, _ := sample(t, c, bytes.Repeat([]byte("abcdefgh"), 60), []byte("x"))
+	for bit := range len(object) * 8 {
+		object[bit/8] ^= 1 << (bit % 8)
+		if _, err := decode(c, object); err == nil {
+			t.Errorf("bit %d of byte %d flipped: no error", bit%8, bit/8)
+		}
+		object[bit/8] ^= 1 << (bit % 8)
+	}
+	for n := range object {
+		if _, err := decode(c, object[:n]); err == nil {
+			t.Errorf("cut after %d bytes: no error", n)
+		}
+	}
+	if _, err := decode(c, append(object, 0)); err == nil {
+		t.Error("a byte too many: no error")
+	}
+}
+
+func TestEntryOfANewerVersionIsNotCalledDamaged(t *testing.T) {
+	c := testCodec(t)
+	_, object, _ := sample(t, c, []byte("a"))
+	object[9] = formatVersion + 1
+	putCRC(object)
+	_, err := decode(c, object)
+	if !errors.Is(err, ErrNewerFormat) {
+		t.Fatalf("%v, want %v", err, ErrNewerFormat)
+	}
+	for _, number := range []int{formatVersion, formatVersion + 1} {
+		if !strings.Contains(err.Error(), fmt.Sprint(number)) {
+			t.Errorf("%q does not name version %d", err, number)
+		}
+	}
+}
+
+// putCRC makes the header's checksum right again after a change.
+func putCRC(object []byte) {
+	binary.BigEndian.PutUint32(object[headerCRC:], crc32.Checksum(object[:headerCRC], castagnoli))
+}
+
+func FuzzDecode(f *testing.F) {
+	c := testCodec(f)
+	_, object, _ := sample(f, c, bytes.Repeat([]byte("abcdefgh"), 60))
+	f.Add(object, true)
+	f.Add(object[:headerSize], true)
+	f.Add([]byte(nil), false)
+	f.Fuzz(func(t *testing.T, object []byte, fix bool) {
+		if fix && len(object) >= headerSize { // get behind the checksum
+			putCRC(object)
+		}
+		if e, err := decode(c, object); err == nil && len(e.Records) != e.Count && e.Kind == KindRecords {
+			t.Errorf("%d records, header says %d", len(e.Records), e.Count)
+		}
+	})
+}
+
+func TestKeysComeBackAsTheyWere(t *testing.T) {
+	for _, position := range []persistence.Position{0, 1, 12345678901234567890} {
+		key := Key(7, position)
+		if e, p, err := parseKey(key); err != nil || e != 7 || p != position {
+			t.Errorf("%s: %d %d %v", key, e, p, err)
+		}
+	}
+	for _, key := range []string{"", "log/", "log/1/2", "log/0000000001/0000000000000000000a", "log/0000000001/00000000000000000001x", "snapshot/x"} {
+		if _, _, err := parseKey(key); err == nil {
+			t.Errorf("%q was taken for an entry's key", key)
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/persistence"
+)
+
+// Lead ends the epoch before and returns the writer of this one (protocol §6):
+// it reads to the sure end, puts a seal there that names epoch and writer, and,
+// once the seal is there, looks at the newest manifest again. Only then it leads.
+//
+// While the writer lives the reader belongs to it: it moves on with each
+// acknowledged entry, and may follow again when the writer has ended.
+//
+// An *EpochError says that the epoch is too small to lead; any other error leaves
+// everything as it was, but for a seal that may be there: the next leader, this
+// process or another, then follows it.
+func (r *Reader) Lead(ctx context.Context, epoch persistence.Epoch, id persistence.WriterID) (*Writer, error) {
+	seals := map[persistence.Point][]byte{} // a key once tried keeps its bytes
+	for {
+		if err := r.CatchUp(ctx); err != nil {
+			return nil, err
+		}
+		if r.at.Epoch >= epoch {
+			return nil, &EpochError{epoch, r.at.Epoch + 1, fmt.Sprintf("the log is in epoch %d already", r.at.Epoch)}
+		}
+		object, err := r.seal(seals, epoch, id)
+		if err != nil {
+			return nil, err
+		}
+		sent := time.Now()
+		_, err = r.log.bucket.Create(ctx, Key(r.at.Epoch, r.at.Next), object)
+		took := time.Since(sent)
+		if errors.Is(err, bucket.ErrExists) {
+			continue // an entry, or another's seal: it is read, and followed
+		} else if err != nil {
+			return nil, err
+		}
+		if err := r.look(ctx); errors.Is(err, errBeginAgain) {
+			r.begun = false
+			return nil, &EpochError{epoch, epoch + 1, fmt.Sprintf("its seal %s may be on a key that was collected", Key(r.at.Epoch, r.at.Next))}
+		} else if err != nil {
+			return nil, err
+		}
+		sealed, err := decode(r.log.codec, object)
+		if err != nil {
+			return nil, err
+		}
+		r.advance(sealed.after())
+		return newWriter(r, epoch, id, took), nil
+	}
+}
+
+// seal returns the object of the seal for the reader's point, the same for the
+// same point however often it is tried.
+func (r *Reader) seal(seals map[persistence.Point][]byte, epoch persistence.Epoch, id persistence.WriterID) ([]byte, error) {
+	if object := seals[r.at]; object != nil {
+		return object, nil
+	}
+	object, _, err := encode(r.log.codec, &Header{Kind: KindSeal, Position: r.at.Next, Epoch: r.at.Epoch, Writer: id,
+		Prev: r.at.Hash, Committed: r.at.Next, First: r.at.Transaction + 1, Time: time.Now()}, sealBody(epoch))
+	seals[r.at] = object
+	return object, err
+}

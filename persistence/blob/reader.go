@@ -1,0 +1,263 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/snapshot"
+)
+
+// Reader goes along a cell's history and hands what it finds to a consumer: from
+// the newest snapshot, entry by entry, through the seals from epoch to epoch. It
+// may go on for ever as a follower, and become the leader at the end.
+//
+// A Reader is for one goroutine at a time.
+type Reader struct {
+	log      *Log
+	consumer persistence.Consumer
+	fetch    *fetcher
+
+	begun bool
+	at    persistence.Point
+	// base is the manifest in hand: the newest that was found to be on this
+	// reader's own chain. nil while there was none.
+	base *snapshot.Name
+	// trail holds the hashes of the entries from position trailFrom on, up to
+	// the one before at: the part of the chain that a newer manifest is compared
+	// with.
+	trailFrom persistence.Position
+	trail     []persistence.Hash
+	// bad are the snapshots that were found damaged.
+	bad map[snapshot.Name]error
+}
+
+// NewReader returns a reader at the beginning. Nothing is read before it is told to.
+func (l *Log) NewReader(consumer persistence.Consumer) *Reader {
+	return &Reader{log: l, consumer: consumer, fetch: newFetcher(l, consumer), bad: map[snapshot.Name]error{}}
+}
+
+// At is the point up to which everything is applied.
+func (r *Reader) At() persistence.Point { return r.at }
+
+// errEnd is what next says where no entry is, before anybody made sure that this
+// is the end.
+var errEnd = errors.New("no entry here")
+
+// errBeginAgain says that the history has gone on from a newer snapshot, off this
+// reader's chain: what it stands before may have been collected.
+var errBeginAgain = errors.New("begin again from a newer snapshot")
+
+// CatchUp reads on to the end of the log and makes sure that it is the end. Errors
+// match ErrDamaged where an object is missing or wrong.
+func (r *Reader) CatchUp(ctx context.Context) error {
+	defer r.fetch.drop()
+	for {
+		err := r.toEnd(ctx)
+		if err == nil {
+			err = r.confirmEnd(ctx, nil)
+		}
+		switch {
+		case errors.Is(err, errBeginAgain):
+			r.begun = false
+		case errors.Is(err, errThere):
+		default:
+			return err
+		}
+	}
+}
+
+// toEnd begins where that is to be done, and reads on until no entry is there.
+func (r *Reader) toEnd(ctx context.Context) error {
+	if !r.begun {
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
+	}
+	for {
+		if err := r.next(ctx); errors.Is(err, errEnd) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// next reads and applies one entry. It says errEnd where none is.
+func (r *Reader) next(ctx context.Context) error {
+	got := r.fetch.get(ctx, r.at.Epoch, r.at.Next)
+	if errors.Is(got.err, bucket.ErrNotExist) {
+		return errEnd
+	}
+	if got.err == nil {
+		if err := got.entry.checkChain(r.at); err != nil {
+			got.err = &DamageError{Key(r.at.Epoch, r.at.Next), err}
+		}
+	}
+	if errors.Is(got.err, ErrDamaged) {
+		r.fetch.drop()
+		return r.confirmEnd(ctx, got.err)
+	}
+	if got.err != nil {
+		return got.err
+	}
+	e := got.entry
+	if e.Kind == KindSeal {
+		if err := r.checkBeyondSeal(ctx, e); err != nil {
+			return err
+		}
+	} else if err := got.apply(); err != nil {
+		r.begun = false // the state may hold half of it
+		return fmt.Errorf("%s: %w", Key(e.Epoch, e.Position), err)
+	}
+	r.advance(e.after())
+	r.log.metrics.entriesRead.Inc()
+	r.log.metrics.recordsRead.Add(float64(e.Count))
+	return nil
+}
+
+// advance notes that everything up to a point is applied.
+func (r *Reader) advance(after persistence.Point) {
+	r.at = after
+	r.trail = append(r.trail, after.Hash)
+	r.log.metrics.position.Set(float64(after.Next) - 1)
+	r.log.metrics.transaction.Set(float64(after.Transaction))
+	r.consumer.Loaded(after)
+}
+
+// begin loads the newest snapshot that can be read, or starts at the origin. A
+// damaged one is reported and the next older one used; whether the log still
+// reaches from there to the newest is found out at the end.
+func (r *Reader) begin(ctx context.Context) error {
+	r.fetch.drop()
+	names, err := snapshot.List(ctx, r.log.bucket, nil)
+	if err != nil {
+		return err
+	}
+	for i := len(names) - 1; i >= 0; i-- {
+		if r.bad[names[i]] != nil {
+			continue
+		}
+		err := r.load(ctx, names[i])
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, snapshot.ErrDamaged) {
+			return err
+		}
+		r.bad[names[i]] = err
+		r.log.metrics.damaged.Inc()
+		r.log.options.Logger.Error("snapshot is damaged, using an older state and the log after it", "snapshot", names[i].String(), "error", err)
+	}
+	if err := r.consumer.Reset(r.log.origin()); err != nil {
+		return err
+	}
+	r.start(r.log.origin(), nil)
+	return nil
+}
+
+func (r *Reader) load(ctx context.Context, name snapshot.Name) error {
+	m, err := snapshot.Read(ctx, r.log.bucket, r.log.cell.ID, name)
+	if err != nil {
+		return err
+	}
+	if err := r.consumer.Reset(m.At); err != nil {
+		return err
+	}
+	if err := snapshot.Load(ctx, r.log.bucket, r.log.codec, m, r.consumer, 4); err != nil {
+		return err
+	}
+	r.start(m.At, &name)
+	return nil
+}
+
+// start puts the reader at a point, with all that comes before it applied.
+func (r *Reader) start(at persistence.Point, base *snapshot.Name) {
+	r.begun, r.base, r.at = true, base, at
+	r.trail, r.trailFrom = r.trail[:0], at.Next
+	if base != nil {
+		r.trail, r.trailFrom = append(r.trail, at.Hash), at.Next-1
+	}
+	r.consumer.Loaded(at)
+}
+
+// Follow reads on as the history grows, until ctx ends; it returns what ended it.
+// While nothing comes it asks for the next entry ever more rarely, and now and
+// then makes sure that it stands at the end, and not before an object that is
+// missing. It says Ready once, when it has reached the end for the first time.
+func (r *Reader) Follow(ctx context.Context, o FollowOptions) error {
+	defer r.fetch.drop()
+	o = o.withDefaults()
+	if err := r.CatchUp(ctx); err != nil {
+		return err
+	}
+	if o.Ready != nil {
+		o.Ready()
+	}
+	wait, checked := o.MinPoll, time.Now()
+	for {
+		at := r.at
+		err := r.toEnd(ctx)
+		if err == nil && at == r.at {
+			if err = sleep(ctx, wait); err == nil && time.Since(checked) >= o.CheckEnd {
+				checked = time.Now()
+				err = r.confirmEnd(ctx, nil)
+			}
+			wait = min(2*wait, o.MaxPoll)
+		} else {
+			wait = o.MinPoll
+		}
+		switch {
+		case errors.Is(err, errBeginAgain):
+			r.begun = false
+		case err != nil && !errors.Is(err, errThere):
+			return err
+		}
+	}
+}
+
+// FollowOptions say how eagerly a follower asks. The zero value is good.
+type FollowOptions struct {
+	// MinPoll and MaxPoll bound the time between two requests for an entry that
+	// is not there; default 20 ms and 1 s.
+	MinPoll, MaxPoll time.Duration
+	// CheckEnd is the time between two proofs that the end is the end while
+	// nothing comes; default 30 s.
+	CheckEnd time.Duration
+	// Ready is called once, when the end was reached.
+	Ready func()
+}
+
+func (o FollowOptions) withDefaults() FollowOptions {
+	setDefaultDuration(&o.MinPoll, 20*time.Millisecond)
+	setDefaultDuration(&o.MaxPoll, time.Second)
+	setDefaultDuration(&o.CheckEnd, 30*time.Second)
+	return o
+}
+
+func setDefaultDuration(v *time.Duration, value time.Duration) {
+	if *v <= 0 {
+		*v = value
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// IsNewerFormat tells whether an error came from an object of a newer version of
+// this program.
+func IsNewerFormat(err error) bool {
+	return errors.Is(err, ErrNewerFormat) || errors.Is(err, checked.ErrNewerFormat)
+}

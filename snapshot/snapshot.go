@@ -1,0 +1,183 @@
+// Package snapshot keeps whole states as of a point of the log, each as a set of
+// immutable objects:
+//
+//	snapshot/<name>/part-00000 …     records, packed; made first
+//	snapshot/<name>/manifest.json    the snapshot exists once this does; made last
+//
+// A snapshot is a stream of the same records that the log holds, so that one
+// replay serves both. What the records mean is not known here.
+//
+// A snapshot's name says where in which history it belongs: the position of the
+// last entry that it covers, and the beginning of that entry's hash. So one LIST
+// shows whether the newest snapshot is on a reader's own chain (protocol, "the
+// look"), without reading any.
+package snapshot
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/internal/packed"
+	"github.com/scheduler-store/scheduler-store/persistence"
+)
+
+const (
+	prefix       = "snapshot/"
+	manifestFile = "/manifest.json"
+	format       = 1
+)
+
+// ErrDamaged: an object of a snapshot is missing or isn't what its manifest says.
+var ErrDamaged = errors.New("snapshot is damaged")
+
+// Name identifies a snapshot: <position, 20 digits>-<16 hex digits of the chain's
+// hash there>-<8 random hex digits>.
+type Name struct {
+	// Position is that of the last entry which the snapshot covers.
+	Position persistence.Position
+	hash     [8]byte
+	nonce    [4]byte
+}
+
+func newName(at persistence.Point) Name {
+	n := Name{Position: at.Next - 1, hash: [8]byte(at.Hash[:8])}
+	rand.Read(n.nonce[:])
+	return n
+}
+
+func (n Name) String() string { return fmt.Sprintf("%020d-%x-%x", n.Position, n.hash, n.nonce) }
+
+// ParseName is the inverse of String.
+func ParseName(s string) (n Name, err error) {
+	fields := strings.Split(s, "-")
+	if len(fields) == 3 {
+		var position uint64
+		position, err = strconv.ParseUint(fields[0], 10, 64)
+		n.Position = persistence.Position(position)
+		hash, err1 := hex.DecodeString(fields[1])
+		nonce, err2 := hex.DecodeString(fields[2])
+		copy(n.hash[:], hash)
+		copy(n.nonce[:], nonce)
+		if err == nil && err1 == nil && err2 == nil && n.String() == s {
+			return n, nil
+		}
+	}
+	return Name{}, fmt.Errorf("%q is no snapshot's name, want <20 digits>-<16 hex digits>-<8 hex digits>", s)
+}
+
+// Fits tells whether the snapshot can belong to the history in which the entry
+// at its position has this hash.
+func (n Name) Fits(hash persistence.Hash) bool { return n.hash == [8]byte(hash[:8]) }
+
+// Compare orders names by position; newer ones come later.
+func (n Name) Compare(o Name) int {
+	if c := cmp.Compare(n.Position, o.Position); c != 0 {
+		return c
+	}
+	return strings.Compare(n.String(), o.String())
+}
+
+// ManifestKey is the object that makes the snapshot exist.
+func (n Name) ManifestKey() string { return prefix + n.String() + manifestFile }
+
+func (n Name) partKey(i int) string { return fmt.Sprintf("%s%s/part-%05d", prefix, n, i) }
+
+// Manifest describes a snapshot. Its object vouches for its own bits.
+type Manifest struct {
+	Format int `json:"format"`
+	// Cell is the id of the cell that the snapshot is of.
+	Cell string `json:"cell"`
+	Name string `json:"name"`
+	// At is the point to go on from: the first entry that the snapshot does not
+	// cover, and the chain's hash before it.
+	At persistence.Point `json:"at"`
+	// Records counts the records, Counts what the caller counted in them.
+	Records int            `json:"records"`
+	Counts  map[string]int `json:"counts"`
+	Parts   []Part         `json:"parts"`
+	// Made, By and Reason say when, on which host and why it was made.
+	Made   time.Time `json:"made"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+}
+
+// Part is one object of records.
+type Part struct {
+	Records     int                `json:"records"`
+	RawBytes    int                `json:"rawBytes"`
+	Bytes       int                `json:"bytes"`
+	Compression packed.Compression `json:"compression"`
+	SHA256      persistence.Hash   `json:"sha256"`
+}
+
+// Bytes is what the snapshot's parts take in the bucket.
+func (m *Manifest) Bytes() (n int64) {
+	for _, p := range m.Parts {
+		n += int64(p.Bytes)
+	}
+	return n
+}
+
+// List returns the snapshots that have a manifest and a name greater than after
+// (nil: all), oldest first. A snapshot of the same position as after counts as
+// newer if its name sorts after.
+func List(ctx context.Context, b *bucket.Bucket, after *Name) ([]Name, error) {
+	start := ""
+	if after != nil {
+		start = after.ManifestKey()
+	}
+	var names []Name
+	for info, err := range b.List(ctx, prefix, start) {
+		if err != nil {
+			return nil, err
+		}
+		folder, ok := strings.CutSuffix(strings.TrimPrefix(info.Key, prefix), manifestFile)
+		if !ok {
+			continue
+		}
+		name, err := ParseName(folder)
+		if err != nil {
+			return nil, fmt.Errorf("%w: object %s has no snapshot's name; remove it if it is not this program's", ErrDamaged, info.Key)
+		}
+		if after == nil || name.Compare(*after) > 0 { // stores that don't sort show all
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, Name.Compare)
+	return names, nil
+}
+
+// Read reads and checks a snapshot's manifest. Errors match ErrDamaged when the
+// object is gone or wrong, and checked.ErrNewerFormat when it is of a newer
+// version.
+func Read(ctx context.Context, b *bucket.Bucket, cell string, name Name) (*Manifest, error) {
+	object, err := b.Get(ctx, name.ManifestKey())
+	if errors.Is(err, bucket.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	} else if err != nil {
+		return nil, err
+	}
+	m := new(Manifest)
+	if err := checked.Decode(object.Data, format, m); errors.Is(err, checked.ErrNewerFormat) {
+		return nil, fmt.Errorf("%s: %w", name.ManifestKey(), err)
+	} else if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, name.ManifestKey(), err)
+	}
+	if m.Name != name.String() || m.At.Next != name.Position+1 || !name.Fits(m.At.Hash) {
+		return nil, fmt.Errorf("%w: %s describes snapshot %s at %v", ErrDamaged, name.ManifestKey(), m.Name, m.At)
+	}
+	if m.Cell != cell {
+		return nil, fmt.Errorf("%w: %s belongs to cell %s, this one is %s", ErrDamaged, name.ManifestKey(), m.Cell, cell)
+	}
+	return m, nil
+}
