@@ -165,7 +165,6 @@ func (l *Lease) lose(reason string, values ...any) {
 
 // finish ends the context and all that waits for time. It needs mu.
 func (l *Lease) finish(why error) {
-	l.alarm.Stop()
 	l.metrics.held.Set(0)
 	l.end(why)
 }

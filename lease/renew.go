@@ -62,10 +62,14 @@ func (l *Lease) write(ctx context.Context, change func(State) State) error {
 	defer l.endTurn()
 	for {
 		err := l.try(ctx, change)
-		if err == nil || ctx.Err() != nil || l.ctx.Err() != nil {
-			return errors.Join(context.Cause(l.ctx), context.Cause(ctx), err)
-		}
-		if errors.Is(err, errBehind) {
+		switch {
+		case err == nil:
+			return nil
+		case l.ctx.Err() != nil:
+			return context.Cause(l.ctx)
+		case ctx.Err() != nil:
+			return fmt.Errorf("%w (after: %v)", context.Cause(ctx), err)
+		case errors.Is(err, errBehind):
 			continue
 		}
 		l.options.Logger.Warn("lease not renewed; trying again", "error", err, "remaining", l.Remaining())
@@ -119,7 +123,7 @@ func (l *Lease) try(ctx context.Context, change func(State) State) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.confirm(next, version, sent)
-	return nil
+	return context.Cause(l.ctx)
 }
 
 // next is what to write now, and over which version. It needs mu and the turn.

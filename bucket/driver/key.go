@@ -13,10 +13,13 @@ var ErrInvalidKey = errors.New("invalid key")
 // maxKeyBytes is what S3 and GCS allow, prefix included.
 const maxKeyBytes = 1024
 
+// escape is what gocloud.dev begins its escapes with.
+const escape = "__0x"
+
 // CheckKey says whether every kind of store can hold the key: 1 to 1024 bytes of
-// UTF-8 without control characters, in slash-separated elements none of which is
-// empty, "." or "..". A directory could not hold others, and gocloud.dev would
-// store some of them under another name.
+// UTF-8 without control characters and "__0x", in slash-separated elements none
+// of which is empty, "." or "..". A directory could not hold others, and
+// gocloud.dev would store some of them under another name.
 func CheckKey(key string) error {
 	switch {
 	case key == "":
@@ -27,6 +30,8 @@ func CheckKey(key string) error {
 		return fmt.Errorf("%w: %q is not UTF-8", ErrInvalidKey, key)
 	case strings.ContainsFunc(key, isControl):
 		return fmt.Errorf("%w: %q has a control character", ErrInvalidKey, key)
+	case strings.Contains(key, escape):
+		return fmt.Errorf("%w: %q has %q in it", ErrInvalidKey, key, escape)
 	}
 	for element := range strings.SplitSeq(key, "/") {
 		if element == "" || element == "." || element == ".." {

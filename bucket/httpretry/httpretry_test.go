@@ -242,8 +242,8 @@ func TestRetryAfter(t *testing.T) {
 			least, most time.Duration
 			code        int
 		}{
-			{"seconds", "7", 7 * time.Second, 7 * time.Second, 200},
 			{"a date", time.Now().Add(9 * time.Second).UTC().Format(http.TimeFormat), 8 * time.Second, 9 * time.Second, 200},
+			{"seconds", "7", 7 * time.Second, 7 * time.Second, 200},
 			{"less than the wait", "0", 25 * time.Millisecond, 50 * time.Millisecond, 200},
 			{"nonsense", "soon", 25 * time.Millisecond, 50 * time.Millisecond, 200},
 			{"negative", "-5", 25 * time.Millisecond, 50 * time.Millisecond, 200},

@@ -131,9 +131,14 @@ func (r *Reader) look(ctx context.Context) error {
 			"snapshot", newest.String(), "at", r.at.String())
 		return errBeginAgain
 	}
-	r.trail = append(r.trail[:0:0], r.trail[newest.Position-r.trailFrom:]...)
-	r.base, r.trailFrom = &newest, newest.Position
+	r.rebase(newest)
 	return nil
+}
+
+// rebase makes a manifest on the reader's own chain the one in hand.
+func (r *Reader) rebase(name snapshot.Name) {
+	r.trail = append([]persistence.Hash(nil), r.trail[name.Position-r.trailFrom:]...)
+	r.base, r.trailFrom = &name, name.Position
 }
 
 func (r *Reader) fits(name snapshot.Name) bool {

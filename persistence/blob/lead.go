@@ -52,6 +52,7 @@ func (r *Reader) Lead(ctx context.Context, epoch persistence.Epoch, id persisten
 			return nil, err
 		}
 		r.advance(sealed.after())
+		r.consumer.Loaded(r.at)
 		return newWriter(r, epoch, id, took), nil
 	}
 }

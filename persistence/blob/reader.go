@@ -115,6 +115,7 @@ func (r *Reader) next(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", Key(e.Epoch, e.Position), err)
 	}
 	r.advance(e.after())
+	r.consumer.Loaded(r.at)
 	r.log.metrics.entriesRead.Inc()
 	r.log.metrics.recordsRead.Add(float64(e.Count))
 	return nil
@@ -126,7 +127,6 @@ func (r *Reader) advance(after persistence.Point) {
 	r.trail = append(r.trail, after.Hash)
 	r.log.metrics.position.Set(float64(after.Next) - 1)
 	r.log.metrics.transaction.Set(float64(after.Transaction))
-	r.consumer.Loaded(after)
 }
 
 // begin loads the newest snapshot that can be read, or starts at the origin. A

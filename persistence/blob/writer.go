@@ -9,6 +9,7 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/internal/packed"
 	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/snapshot"
 )
 
 // Writer appends records to the log as the leader of one epoch. Records that wait
@@ -34,6 +35,7 @@ type Writer struct {
 
 	wake    chan struct{} // there is something in the queue, or closing is set
 	answers chan answer   // of uploads
+	bases   chan snapshot.Name
 	stop    context.CancelCauseFunc
 	ctx     context.Context // of the uploads
 	done    chan struct{}   // the writer has ended and told everyone
@@ -78,7 +80,7 @@ func (u *upload) position() persistence.Position { return u.after.Next - 1 }
 func newWriter(r *Reader, epoch persistence.Epoch, id persistence.WriterID, latency time.Duration) *Writer {
 	w := &Writer{log: r.log, reader: r, epoch: epoch, id: id, last: r.at.Transaction, next: r.at,
 		room: make(chan struct{}), wake: make(chan struct{}, 1), answers: make(chan answer, r.log.cell.Window),
-		done: make(chan struct{}), pace: pace{latency}}
+		bases: make(chan snapshot.Name), done: make(chan struct{}), pace: pace{latency}}
 	w.ctx, w.stop = context.WithCancelCause(context.Background())
 	go w.run()
 	return w
@@ -204,6 +206,10 @@ func (w *Writer) run() {
 			if err := w.settle(a.upload, a.err); err != nil {
 				w.end(err)
 				return
+			}
+		case name := <-w.bases:
+			if w.reader.fits(name) {
+				w.reader.rebase(name)
 			}
 		case <-w.ctx.Done():
 			w.end(context.Cause(w.ctx))
@@ -355,3 +361,12 @@ func (p *pace) observe(latency time.Duration) {
 }
 
 func (p *pace) wait(sinceLast time.Duration) time.Duration { return p.latency/paceParallel - sinceLast }
+
+// Snapshotted tells the writer of a snapshot of its own history, so that what the
+// reader keeps to compare newer ones with does not grow for ever.
+func (w *Writer) Snapshotted(name snapshot.Name) {
+	select {
+	case w.bases <- name:
+	case <-w.done:
+	}
+}

@@ -1,0 +1,144 @@
+package s3driver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	gcaws "gocloud.dev/aws"
+
+	"github.com/scheduler-store/scheduler-store/bucket/driver"
+)
+
+// Parameters are those that the URL of a bucket may have, with gocloud.dev's
+// names and meanings.
+func Parameters() []string {
+	return []string{
+		"accelerate", "anonymous", "disable_https", "dualstack", "endpoint", "fips", "kmskeyid", "profile", "region",
+		"request_checksum_calculation", "response_checksum_validation", "role", "ssetype", "use_path_style",
+	}
+}
+
+// settings are a URL's parameters, taken apart.
+type settings struct {
+	loaded       url.Values // what gocloud.dev's loader of the configuration knows
+	endpoint     string
+	usePathStyle bool
+	accelerate   bool
+	disableHTTPS bool
+	anonymous    bool
+	encryption   encryption
+}
+
+// encryption is what the store is asked to encrypt an object with.
+type encryption struct {
+	kind types.ServerSideEncryption
+	key  string
+}
+
+func (e encryption) apply(input *s3.PutObjectInput) {
+	input.ServerSideEncryption = e.kind
+	if e.key != "" {
+		input.SSEKMSKeyId = &e.key
+	}
+}
+
+func parse(parameters url.Values) (*settings, error) {
+	s := &settings{loaded: maps.Clone(parameters)}
+	for name, values := range parameters {
+		if !slices.Contains(Parameters(), name) {
+			return nil, fmt.Errorf("unknown parameter %q; known are %s", name, strings.Join(Parameters(), ", "))
+		}
+		if len(values) != 1 {
+			return nil, fmt.Errorf("the parameter %s is given %d times", name, len(values))
+		}
+	}
+	for name, flag := range map[string]*bool{
+		"use_path_style": &s.usePathStyle, "accelerate": &s.accelerate, "disable_https": &s.disableHTTPS, "anonymous": &s.anonymous,
+	} {
+		if parameters.Has(name) {
+			value, err := strconv.ParseBool(parameters.Get(name))
+			if err != nil {
+				return nil, fmt.Errorf("the parameter %s must be true or false", name)
+			}
+			*flag = value
+		}
+	}
+	if err := s.parseEncryption(parameters); err != nil {
+		return nil, err
+	}
+	if s.endpoint = parameters.Get("endpoint"); s.endpoint != "" {
+		u, err := url.Parse(s.endpoint)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" {
+			return nil, errors.New("the parameter endpoint must be like http://127.0.0.1:9000 or https://host, without credentials")
+		}
+	}
+	for _, name := range []string{"use_path_style", "accelerate", "disable_https", "endpoint", "kmskeyid", "ssetype"} {
+		s.loaded.Del(name)
+	}
+	return s, nil
+}
+
+func (s *settings) parseEncryption(parameters url.Values) error {
+	s.encryption.key = parameters.Get("kmskeyid")
+	kind := parameters.Get("ssetype")
+	if kind == "" {
+		return nil
+	}
+	for _, known := range types.ServerSideEncryption("").Values() {
+		if strings.EqualFold(string(known), kind) {
+			s.encryption.kind = known
+			return nil
+		}
+	}
+	return fmt.Errorf("the parameter ssetype must be one of %v", types.ServerSideEncryption("").Values())
+}
+
+// load finds the configuration and credentials, and fails if there are none.
+func (s *settings) load(ctx context.Context) (aws.Config, error) {
+	config, err := gcaws.V2ConfigFromURLParams(ctx, s.loaded)
+	if err != nil {
+		return config, err
+	}
+	if config.Region == "" {
+		return config, errors.New("no region: add region= to the URL, or set AWS_REGION (any, such as us-east-1, for a server that has none)")
+	}
+	if s.anonymous || config.Credentials == nil {
+		return config, nil
+	}
+	if _, err := config.Credentials.Retrieve(ctx); err != nil {
+		if ctx.Err() != nil {
+			return config, err
+		}
+		return config, fmt.Errorf("%w: no AWS credentials could be had; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role: %w", driver.ErrDenied, err)
+	}
+	return config, nil
+}
+
+func (s *settings) apply(o *s3.Options) {
+	if s.endpoint != "" {
+		o.BaseEndpoint = &s.endpoint
+	}
+	o.UsePathStyle = s.usePathStyle
+	o.UseAccelerate = s.accelerate
+	o.EndpointOptions.DisableHTTPS = s.disableHTTPS
+}
+
+// tlsConfig is what the configuration says about certificates: AWS_CA_BUNDLE, or
+// ca_bundle of the profile. The configuration has it in its own HTTP client.
+func tlsConfig(config aws.Config) *tls.Config {
+	if client, ok := config.HTTPClient.(*awshttp.BuildableClient); ok {
+		return client.GetTransport().TLSClientConfig
+	}
+	return nil
+}

@@ -1,0 +1,327 @@
+package durability
+
+import (
+	"fmt"
+
+	"github.com/scheduler-store/scheduler-store/schema"
+	"github.com/scheduler-store/scheduler-store/schema/api"
+	"github.com/scheduler-store/scheduler-store/storage"
+)
+
+// recorder is the stores as a transaction sees them (Aurora: WriteRecorder, earlier
+// WriteAheadStorage). Each change is checked, brought into canonical form, applied,
+// and only then recorded as an op: what did not take is not recorded, so every op
+// that reaches the log can be replayed. Values are copied, so that a caller may do
+// what it likes with its own afterwards.
+//
+// Writing is stricter than replaying: what a replay would drop or change is refused.
+type recorder struct {
+	tx       *storage.Tx
+	ops      opList
+	backfill Backfill
+	// owned tells that values handed over belong to the recorder already.
+	owned bool
+}
+
+var _ storage.Mutable = (*recorder)(nil)
+
+func (r *recorder) FrameworkID() (string, bool) { return r.tx.FrameworkID() }
+
+func (r *recorder) SaveFrameworkID(id string) error {
+	if err := r.tx.SaveFrameworkID(id); err != nil {
+		return err
+	}
+	r.ops.add(&api.Op{SaveFrameworkID: &api.SaveFrameworkID{ID: api.Some(id)}})
+	return nil
+}
+
+func (r *recorder) Tasks() storage.MutableTasks       { return recordTasks{r.tx.Tasks(), r} }
+func (r *recorder) CronJobs() storage.MutableCronJobs { return recordCronJobs{r.tx.CronJobs(), r} }
+func (r *recorder) Quotas() storage.MutableQuotas     { return recordQuotas{r.tx.Quotas(), r} }
+func (r *recorder) Hosts() storage.MutableHosts       { return recordHosts{r.tx.Hosts(), r} }
+func (r *recorder) JobUpdates() storage.MutableJobUpdates {
+	return recordJobUpdates{r.tx.JobUpdates(), r}
+}
+func (r *recorder) Maintenance() storage.MutableMaintenance {
+	return recordMaintenance{r.tx.Maintenance(), r}
+}
+
+// value is a pointer to a type of package api.
+type value[T any] interface {
+	*T
+	Clone() *T
+	Canonicalize()
+	Validate() error
+}
+
+// take makes a caller's value the recorder's own, whole and canonical.
+func take[T any, P value[T]](r *recorder, what string, v P, backfill func(P) error) (P, error) {
+	if v == nil {
+		return nil, fmt.Errorf("%w: no %s", storage.ErrNullArgument, what)
+	}
+	if err := v.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", storage.ErrInvalidArgument, what, err)
+	}
+	if !r.owned {
+		v = P(v.Clone())
+	}
+	if backfill != nil {
+		if err := backfill(v); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", storage.ErrInvalidArgument, what, err)
+		}
+	}
+	v.Canonicalize()
+	return v, nil
+}
+
+type recordTasks struct {
+	storage.MutableTasks
+	r *recorder
+}
+
+func (s recordTasks) Save(tasks ...*api.ScheduledTask) error {
+	own := make([]*api.ScheduledTask, len(tasks))
+	for i, task := range tasks {
+		if err := checkTask(task); err != nil {
+			return err
+		}
+		var err error
+		if own[i], err = take(s.r, "task "+task.AssignedTask.TaskID.Value, task, s.r.backfill.Task); err != nil {
+			return err
+		}
+	}
+	if err := s.MutableTasks.Save(own...); err != nil {
+		return err
+	}
+	s.r.ops.add(&api.Op{SaveTasks: &api.SaveTasks{Tasks: own}})
+	return nil
+}
+
+// checkTask refuses tasks that could not be found again or told apart.
+func checkTask(task *api.ScheduledTask) error {
+	switch {
+	case task == nil:
+		return fmt.Errorf("%w: no task", storage.ErrNullArgument)
+	case task.AssignedTask == nil || task.AssignedTask.TaskID.Value == "":
+		return fmt.Errorf("%w: task without assignedTask.taskId", storage.ErrNullArgument)
+	}
+	id, config := task.AssignedTask.TaskID.Value, task.AssignedTask.Task
+	switch {
+	case !task.Status.Set:
+		return fmt.Errorf("%w: task %s without status", storage.ErrNullArgument, id)
+	case config == nil:
+		return fmt.Errorf("%w: task %s without assignedTask.task", storage.ErrNullArgument, id)
+	case !schema.ValidJobKey(config.Job):
+		return fmt.Errorf("%w: task %s has job %q, which is no valid job key", storage.ErrInvalidArgument, id, schema.JobKeyString(config.Job))
+	}
+	return nil
+}
+
+func (s recordTasks) Delete(ids ...string) error {
+	if err := s.MutableTasks.Delete(ids...); err != nil {
+		return err
+	}
+	op := &api.RemoveTasks{TaskIDs: append([]string{}, ids...)}
+	op.Canonicalize()
+	s.r.ops.add(&api.Op{RemoveTasks: op})
+	return nil
+}
+
+func (s recordTasks) Mutate(id string, change func(*api.ScheduledTask) error) (*api.ScheduledTask, error) {
+	task, err := s.MutableTasks.Mutate(id, func(task *api.ScheduledTask) error {
+		if err := change(task); err != nil {
+			return err
+		}
+		if task.AssignedTask == nil || task.AssignedTask.TaskID.Value != id {
+			return nil // the store says what is wrong
+		}
+		if err := checkTask(task); err != nil {
+			return err
+		}
+		if err := task.Validate(); err != nil {
+			return fmt.Errorf("%w: task %s: %w", storage.ErrInvalidArgument, id, err)
+		}
+		if err := s.r.backfill.Task(task); err != nil {
+			return fmt.Errorf("%w: task %s: %w", storage.ErrInvalidArgument, id, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.r.ops.add(&api.Op{SaveTasks: &api.SaveTasks{Tasks: []*api.ScheduledTask{task}}})
+	return task, nil
+}
+
+type recordCronJobs struct {
+	storage.MutableCronJobs
+	r *recorder
+}
+
+func (s recordCronJobs) Save(job *api.JobConfiguration) error {
+	job, err := take(s.r, "cron job", job, s.r.backfill.CronJob)
+	if err != nil {
+		return err
+	}
+	if err := s.MutableCronJobs.Save(job); err != nil {
+		return err
+	}
+	s.r.ops.add(&api.Op{SaveCronJob: &api.SaveCronJob{JobConfig: job}})
+	return nil
+}
+
+func (s recordCronJobs) Remove(key *api.JobKey) error {
+	key, err := take(s.r, "job key", key, nil)
+	if err != nil {
+		return err
+	}
+	if err := s.MutableCronJobs.Remove(key); err != nil {
+		return err
+	}
+	s.r.ops.add(&api.Op{RemoveJob: &api.RemoveJob{JobKey: key}})
+	return nil
+}
+
+type recordQuotas struct {
+	storage.MutableQuotas
+	r *recorder
+}
+
+func (s recordQuotas) Save(role string, quota *api.ResourceAggregate) error {
+	quota, err := take(s.r, "quota of role "+role, quota, func(q *api.ResourceAggregate) error {
+		if err := schema.CheckQuota(q.Resources); err != nil { // strict: nothing is filled in
+			return err
+		}
+		return s.r.backfill.Quota(q)
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.MutableQuotas.Save(role, quota); err != nil {
+		return err
+	}
+	s.r.ops.add(&api.Op{SaveQuota: &api.SaveQuota{Role: api.Some(role), Quota: quota}})
+	return nil
+}
+
+func (s recordQuotas) Remove(role string) error {
+	if err := s.MutableQuotas.Remove(role); err != nil {
+		return err
+	}
+	s.r.ops.add(&api.Op{RemoveQuota: &api.RemoveQuota{Role: api.Some(role)}})
+	return nil
+}
+
+type recordHosts struct {
+	storage.MutableHosts
+	r *recorder
+}
+
+// Save records a host's attributes if they changed. A record without an agent's id
+// is refused: a replay would drop it.
+func (s recordHosts) Save(attributes *api.HostAttributes) (bool, error) {
+	attributes, err := take(s.r, "host attributes", attributes, nil)
+	if err != nil {
+		return false, err
+	}
+	if attributes.SlaveID.Value == "" {
+		return false, fmt.Errorf("%w: attributes of host %q without slaveId", storage.ErrNullArgument, attributes.Host.Value)
+	}
+	changed, err := s.MutableHosts.Save(attributes)
+	if err != nil || !changed {
+		return changed, err
+	}
+	s.r.ops.add(&api.Op{SaveHostAttributes: &api.SaveHostAttributes{HostAttributes: attributes}})
+	return true, nil
+}
+
+type recordMaintenance struct {
+	storage.MutableMaintenance
+	r *recorder
+}
+
+func (s recordMaintenance) Save(request *api.HostMaintenanceRequest) error {
+	request, err := take(s.r, "maintenance request", request, nil)
+	if err != nil {
+		return err
+	}
+	if err := s.MutableMaintenance.Save(request); err != nil {
+		return err
+	}
+	s.r.ops.add(&api.Op{SaveHostMaintenanceRequest: &api.SaveHostMaintenanceRequest{HostMaintenanceRequest: request}})
+	return nil
+}
+
+func (s recordMaintenance) Remove(host string) error {
+	if err := s.MutableMaintenance.Remove(host); err != nil {
+		return err
+	}
+	s.r.ops.add(&api.Op{RemoveHostMaintenanceRequest: &api.RemoveHostMaintenanceRequest{Host: api.Some(host)}})
+	return nil
+}
+
+type recordJobUpdates struct {
+	storage.MutableJobUpdates
+	r *recorder
+}
+
+func (s recordJobUpdates) Save(update *api.JobUpdate) error {
+	update, err := take(s.r, "job update", update, s.r.backfill.JobUpdate)
+	if err != nil {
+		return err
+	}
+	if err := s.MutableJobUpdates.Save(update); err != nil {
+		return err
+	}
+	s.r.ops.add(&api.Op{SaveJobUpdate: &api.SaveJobUpdate{JobUpdate: update}})
+	return nil
+}
+
+func (s recordJobUpdates) SaveEvent(key *api.JobUpdateKey, event *api.JobUpdateEvent) error {
+	key, err := take(s.r, "update key", key, nil)
+	if err != nil {
+		return err
+	}
+	if event, err = take(s.r, "update event", event, nil); err != nil {
+		return err
+	}
+	if err := s.MutableJobUpdates.SaveEvent(key, event); err != nil {
+		return err
+	}
+	s.r.ops.add(&api.Op{SaveJobUpdateEvent: &api.SaveJobUpdateEvent{Event: event, Key: key}})
+	return nil
+}
+
+func (s recordJobUpdates) SaveInstanceEvent(key *api.JobUpdateKey, event *api.JobInstanceUpdateEvent) error {
+	key, err := take(s.r, "update key", key, nil)
+	if err != nil {
+		return err
+	}
+	if event, err = take(s.r, "instance update event", event, nil); err != nil {
+		return err
+	}
+	if err := s.MutableJobUpdates.SaveInstanceEvent(key, event); err != nil {
+		return err
+	}
+	s.r.ops.add(&api.Op{SaveJobInstanceUpdateEvent: &api.SaveJobInstanceUpdateEvent{Event: event, Key: key}})
+	return nil
+}
+
+// Remove records the removal, which Aurora does not: there, pruned updates come back
+// with the next recovery.
+func (s recordJobUpdates) Remove(keys ...*api.JobUpdateKey) error {
+	own := make([]*api.JobUpdateKey, len(keys))
+	for i, key := range keys {
+		var err error
+		if own[i], err = take(s.r, "update key", key, nil); err != nil {
+			return err
+		}
+	}
+	if err := s.MutableJobUpdates.Remove(own...); err != nil {
+		return err
+	}
+	op := &api.RemoveJobUpdates{Keys: own}
+	op.Canonicalize()
+	s.r.ops.add(&api.Op{RemoveJobUpdate: op})
+	return nil
+}

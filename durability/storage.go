@@ -1,0 +1,138 @@
+package durability
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/schema"
+	"github.com/scheduler-store/scheduler-store/storage"
+)
+
+var (
+	// ErrNotLeader: this process does not lead, so it can't write. Nothing was done.
+	ErrNotLeader = errors.New("not the leader")
+	// ErrConflict: the write was to happen only after a certain transaction, and
+	// others have come since. Nothing was done.
+	ErrConflict = errors.New("other transactions have come since")
+	// ErrKeyReused: the idempotency key belongs to another transaction. Nothing
+	// was done.
+	ErrKeyReused = errors.New("idempotency key was used for another transaction")
+)
+
+// Persistence is where records become durable (Aurora: Persistence). blob.Writer
+// is one.
+type Persistence interface {
+	// Append hands over a record and returns its transaction number, one more than
+	// the one before. It does not wait. If it returns no error, done is called
+	// once: when the record is durable, or with an error that matches
+	// persistence.ErrNotCommitted or ErrUnknown. The calls come one after another
+	// and in order of the numbers.
+	Append(record []byte, done func(persistence.Ack, error)) (persistence.TransactionNumber, error)
+	// WaitRoom waits until there is room for one more record.
+	WaitRoom(ctx context.Context) error
+}
+
+// Options of a Storage. The zero value is good.
+type Options struct {
+	// Tiers of the cluster, for the backfill of tasks; nil means the stock ones.
+	Tiers schema.Tiers
+	// Registerer takes the metrics; nil leaves them unregistered.
+	Registerer prometheus.Registerer
+}
+
+// version is the state after one transaction. It never changes, but for its
+// pending part, which tells whether it is durable yet.
+type version struct {
+	stores  *storage.State
+	keys    keys
+	number  persistence.TransactionNumber
+	pending *Pending
+}
+
+// Storage is durable state. Its methods may be called by many goroutines, except
+// those of a persistence.Consumer, which belong to one reader.
+type Storage struct {
+	tiers   schema.Tiers
+	metrics *metrics
+
+	lock chan struct{} // the write lock: whoever has put something in holds it
+	// Under the lock.
+	head   *version
+	writer Persistence // nil while this process does not lead
+
+	durable    atomic.Pointer[version]
+	checkpoint atomic.Pointer[Checkpoint]
+	replay     *replay // of the reader's goroutine
+}
+
+// New returns an empty Storage.
+func New(o Options) *Storage {
+	s := &Storage{tiers: o.Tiers, lock: make(chan struct{}, 1)}
+	empty := &version{stores: storage.NewState(storage.Options{}), keys: newKeys(), pending: settled(persistence.Commit{})}
+	s.durable.Store(empty)
+	s.head = empty
+	s.metrics = newMetrics(o.Registerer, s)
+	return s
+}
+
+// View is the newest durable state: consistent, never waiting, and the same for as
+// long as it is held.
+func (s *Storage) View() storage.View { return s.durable.Load().stores }
+
+// Snapshot is a View with the number of its last transaction.
+func (s *Storage) Snapshot() (storage.View, persistence.TransactionNumber) {
+	v := s.durable.Load()
+	return v.stores, v.number
+}
+
+// Lead makes the storage writable: from now on transactions go to w, which goes on
+// from the state that was replayed.
+func (s *Storage) Lead(w Persistence) {
+	s.lock <- struct{}{}
+	defer func() { <-s.lock }()
+	s.head, s.writer = s.durable.Load(), w
+}
+
+// StepDown makes the storage read-only again and throws away what is not durable.
+// The writer has ended before: every write has its answer.
+func (s *Storage) StepDown() {
+	s.lock <- struct{}{}
+	defer func() { <-s.lock }()
+	s.head, s.writer = s.durable.Load(), nil
+}
+
+// Leading tells whether the storage can be written to.
+func (s *Storage) Leading() bool {
+	s.lock <- struct{}{}
+	defer func() { <-s.lock }()
+	return s.writer != nil
+}
+
+// acknowledged takes the log's answer for a version.
+func (s *Storage) acknowledged(v *version, ack persistence.Ack, err error) {
+	if err == nil && ack.Transaction != v.number {
+		// The number stands in results that were given out already.
+		panic(fmt.Sprintf("transaction %d was acknowledged as %d", v.number, ack.Transaction))
+	}
+	if err != nil {
+		s.metrics.failed.Inc()
+		v.pending.settle(persistence.Commit{}, err)
+		return
+	}
+	v.pending.settle(ack.Commit, nil)
+	s.publish(v, ack.After)
+}
+
+// publish makes a version what readers see. at is set where the version is the
+// state of a point.
+func (s *Storage) publish(v *version, at *persistence.Point) {
+	s.durable.Store(v)
+	if at != nil {
+		s.checkpoint.Store(&Checkpoint{At: *at, version: v})
+	}
+}

@@ -1,0 +1,183 @@
+package durability
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/schema/api"
+	"github.com/scheduler-store/scheduler-store/storage"
+)
+
+// Work is what a transaction does. It sees its own changes. If it returns an error,
+// nothing of it happened, whatever it did. It must not keep tx, and must not hand
+// it to other goroutines. A write with the context that it is given joins it.
+type Work func(ctx context.Context, tx storage.Mutable) error
+
+// WriteOptions are conditions of a write. The zero value has none.
+type WriteOptions struct {
+	// Key makes a repeat harmless: a write with a key that a recent transaction
+	// had does nothing and has that transaction's outcome. Fingerprint tells a
+	// repeat from another write with the same key by mistake, which is refused.
+	Key         string
+	Fingerprint []byte
+	// After, if not nil, is the number that the last transaction must have; else
+	// the write fails with ErrConflict.
+	After *persistence.TransactionNumber
+}
+
+// Pending is a transaction whose outcome may not be known yet.
+type Pending struct {
+	done   chan struct{}
+	commit persistence.Commit
+	err    error
+}
+
+func settled(c persistence.Commit) *Pending {
+	p := &Pending{done: make(chan struct{})}
+	p.settle(c, nil)
+	return p
+}
+
+func (p *Pending) settle(c persistence.Commit, err error) {
+	p.commit, p.err = c, err
+	close(p.done)
+}
+
+// Done is closed when the outcome is known.
+func (p *Pending) Done() <-chan struct{} { return p.done }
+
+// Wait returns the outcome: where the transaction is durable, or an error that
+// matches persistence.ErrNotCommitted or ErrUnknown. If ctx ends before, the
+// commit goes on, and the caller gets ErrUnknown.
+func (p *Pending) Wait(ctx context.Context) (persistence.Commit, error) {
+	select {
+	case <-p.done:
+		return p.commit, p.err
+	default:
+	}
+	select {
+	case <-p.done:
+		return p.commit, p.err
+	case <-ctx.Done():
+		return persistence.Commit{}, fmt.Errorf("%w: gave up waiting: %w", persistence.ErrUnknown, context.Cause(ctx))
+	}
+}
+
+// Write runs work as one transaction, after all before it, and returns when it is
+// durable. A work that changed nothing is not recorded; Write then returns when
+// what it saw is durable.
+func (s *Storage) Write(ctx context.Context, work Work) error {
+	p, err := s.Submit(ctx, work, WriteOptions{})
+	if err != nil {
+		return err
+	}
+	_, err = p.Wait(ctx)
+	return err
+}
+
+// Submit runs work as Write does, but returns as soon as the next may run. An error
+// means that nothing happened.
+func (s *Storage) Submit(ctx context.Context, work Work, o WriteOptions) (*Pending, error) {
+	return s.submit(ctx, o, func(r *recorder) error {
+		return work(context.WithValue(ctx, openKey{s}, r), r)
+	})
+}
+
+// openKey finds the open transaction of a storage in the context of its work.
+type openKey struct{ s *Storage }
+
+func (s *Storage) submit(ctx context.Context, o WriteOptions, work func(*recorder) error) (*Pending, error) {
+	if outer, ok := ctx.Value(openKey{s}).(*recorder); ok {
+		return s.join(outer, o, work)
+	}
+	release, err := s.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if s.writer == nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotLeader, persistence.ErrNotCommitted)
+	}
+	head := s.head
+	if o.Key != "" {
+		if earlier, err := head.keys.find(o.Key, o.Fingerprint); earlier != nil || err != nil {
+			return earlier, err
+		}
+	}
+	if o.After != nil && *o.After != head.number {
+		return nil, fmt.Errorf("%w: the last transaction is %d, not %d: %w", ErrConflict, head.number, *o.After, persistence.ErrNotCommitted)
+	}
+	r := &recorder{tx: head.stores.Begin(), backfill: Backfill{Tiers: s.tiers}}
+	if err := work(r); err != nil {
+		return nil, err
+	}
+	if len(r.ops.ops) == 0 && o.Key == "" {
+		return head.pending, nil
+	}
+	return s.append(head, r, o)
+}
+
+// join runs a nested write inside the open transaction. If it fails, only its own
+// part is undone. Its outcome is the outer one's, which the outer write waits for.
+func (s *Storage) join(outer *recorder, o WriteOptions, work func(*recorder) error) (*Pending, error) {
+	if o.Key != "" || o.After != nil {
+		return nil, fmt.Errorf("a nested write can't have conditions of its own: %w", persistence.ErrNotCommitted)
+	}
+	savepoint, ops := outer.tx.Savepoint(), outer.ops.begin()
+	if err := work(outer); err != nil {
+		outer.tx.Rollback(savepoint)
+		outer.ops.cut(ops)
+		return nil, err
+	}
+	return settled(persistence.Commit{}), nil
+}
+
+// acquire waits for room in the log's queue and takes the write lock.
+func (s *Storage) acquire(ctx context.Context) (release func(), err error) {
+	start := time.Now()
+	select {
+	case s.lock <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: waiting for the write lock: %w", persistence.ErrNotCommitted, context.Cause(ctx))
+	}
+	release = func() { <-s.lock }
+	if s.writer != nil {
+		if err := s.writer.WaitRoom(ctx); err != nil {
+			release()
+			return nil, err
+		}
+	}
+	s.metrics.lockWait.Observe(time.Since(start).Seconds())
+	return release, nil
+}
+
+// append hands the transaction's record to the log and makes its version the head.
+func (s *Storage) append(head *version, r *recorder, o WriteOptions) (*Pending, error) {
+	record := api.Transaction{Ops: r.ops.ops, SchemaVersion: api.CurrentSchemaVersion}
+	if record.Ops == nil {
+		record.Ops = []*api.Op{}
+	}
+	next := &version{number: head.number + 1, keys: head.keys, pending: &Pending{done: make(chan struct{})}}
+	if o.Key != "" {
+		record.Idempotency = &api.Idempotency{Key: api.Some(o.Key), Fingerprint: o.Fingerprint}
+		next.keys = head.keys.with(o.Key, &keyed{fingerprint: o.Fingerprint, pending: next.pending, number: next.number})
+	}
+	data, err := record.AppendBinary(nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: encode transaction: %w", persistence.ErrNotCommitted, err)
+	}
+	next.stores = r.tx.Commit()
+	number, err := s.writer.Append(data, func(ack persistence.Ack, err error) { s.acknowledged(next, ack, err) })
+	if err != nil {
+		return nil, err
+	}
+	if number != next.number {
+		panic(fmt.Sprintf("the log gave transaction %d the number %d", next.number, number))
+	}
+	s.head = next
+	s.metrics.transactions.Inc()
+	s.metrics.ops.Add(float64(len(record.Ops)))
+	return next.pending, nil
+}

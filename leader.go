@@ -1,0 +1,214 @@
+package schedulerstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/lease"
+	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/persistence/blob"
+)
+
+// One goroutine owns the log's reader all the time:
+//
+//	        ┌───────────── follow ◄──────────────┐
+//	 lease won │                                 │ lease lost, deposed, closed
+//	        └──► catch up, seal, initialize, lead┘
+//
+// Campaign waits for the lease and hands it over; the run goroutine leads with it
+// and goes back to following when that ends. The process need not restart.
+
+// election is a lease that was won, on its way to the run goroutine.
+type election struct {
+	ctx    context.Context // of Campaign
+	lease  *lease.Lease
+	result chan error
+}
+
+// Campaign waits until this process leads: it has the lease, has sealed the log,
+// and has run the initial work. It returns nil at once if it leads already. It
+// gives up when ctx ends, or for an error that will not pass, such as damage.
+//
+// Leadership ends by itself when the lease is lost or another leader has taken
+// over; the context of Leadership tells. Then call Campaign again.
+func (s *Store) Campaign(ctx context.Context) error {
+	if s.options.ReadOnly {
+		return errors.New("campaign: the store was opened read-only")
+	}
+	select {
+	case s.campaigning <- struct{}{}:
+		defer func() { <-s.campaigning }()
+	case <-ctx.Done():
+		return fmt.Errorf("campaign: %w", context.Cause(ctx))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.ctx, func() { cancel(ErrClosed) })()
+	if s.Leadership().Err() == nil {
+		return nil
+	}
+	o := s.options.Lease
+	o.Observe = s.observeLease
+	l, err := lease.Acquire(ctx, s.bucket, persistence.NewWriterID(), 1, o)
+	if err != nil {
+		return fmt.Errorf("campaign: %w", err)
+	}
+	e := &election{ctx, l, make(chan error, 1)}
+	select {
+	case s.elections <- e:
+		return <-e.result
+	case <-s.ended:
+		s.release(l)
+		return ErrClosed
+	}
+}
+
+// run follows, leads when elected, and follows again, until the store is closed.
+func (s *Store) run() {
+	defer close(s.ended)
+	reader := s.log.NewReader(s.storage)
+	for {
+		e := s.follow(reader)
+		if e == nil {
+			return
+		}
+		s.lead(reader, e)
+	}
+}
+
+// How long a follower that can't go on waits before it tries again.
+const (
+	minRetry = time.Second
+	maxRetry = 30 * time.Second
+)
+
+// follow reads on until there is an election, or the store is closed (nil).
+func (s *Store) follow(reader *blob.Reader) *election {
+	retry := minRetry
+	for {
+		ctx, cancel := context.WithCancel(s.ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- reader.Follow(ctx, blob.FollowOptions{Ready: s.caughtUp}) }()
+		var again <-chan time.Time
+		var e *election
+		select {
+		case e = <-s.elections:
+			cancel()
+			<-ended
+			return e
+		case err := <-ended:
+			cancel()
+			if s.ctx.Err() != nil {
+				return nil
+			}
+			s.trouble("following the log", err)
+			again = time.After(retry)
+			retry = min(2*retry, maxRetry)
+		}
+		select {
+		case e = <-s.elections:
+			return e
+		case <-s.ctx.Done():
+			return nil
+		case <-again:
+		}
+	}
+}
+
+// lead takes over with a lease that was won and leads until that ends.
+func (s *Store) lead(reader *blob.Reader, e *election) {
+	defer s.release(e.lease)
+	ctx, cancel := context.WithCancelCause(e.ctx) // of taking over
+	defer cancel(nil)
+	defer context.AfterFunc(e.lease.Context(), func() { cancel(context.Cause(e.lease.Context())) })()
+
+	writer, err := s.takeOver(ctx, reader, e.lease)
+	if err != nil {
+		s.trouble("taking over", err)
+		e.result <- fmt.Errorf("campaign: take over: %w", err)
+		return
+	}
+	s.caughtUp()
+	s.storage.Lead(writer)
+	if s.options.Initialize != nil {
+		if err := s.storage.Write(ctx, s.options.Initialize); err != nil {
+			writer.Stop(err)
+			s.storage.StepDown()
+			e.result <- fmt.Errorf("campaign: initial work: %w", err)
+			return
+		}
+	}
+	s.leading(e.lease)
+	e.result <- nil
+	cause := s.reign(writer, e.lease)
+	s.storage.StepDown()
+	s.following(cause)
+}
+
+// takeOver seals the log, with a larger epoch where the lease's is too small.
+func (s *Store) takeOver(ctx context.Context, reader *blob.Reader, l *lease.Lease) (*blob.Writer, error) {
+	for {
+		state := l.State()
+		writer, err := reader.Lead(ctx, state.Epoch, state.Holder)
+		small, ok := errors.AsType[*blob.EpochError](err)
+		if !ok {
+			return writer, err
+		}
+		s.logger.Warn("opening the log again with a larger epoch", "error", err)
+		if err := l.Raise(ctx, small.Need); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// reign lasts for as long as this process leads. It returns why that has ended, and
+// when every write has its answer.
+func (s *Store) reign(writer *blob.Writer, l *lease.Lease) error {
+	ctx, cancel := context.WithCancel(s.ctx)
+	snapshots := make(chan struct{})
+	go func() {
+		defer close(snapshots)
+		s.makeSnapshots(ctx, writer)
+	}()
+	defer func() { <-snapshots }()
+	defer cancel()
+	select {
+	case <-writer.Done():
+		return writer.Err()
+	case <-l.Context().Done():
+		cause := context.Cause(l.Context())
+		writer.Stop(cause)
+		return cause
+	case <-s.ctx.Done():
+		if err := writer.Close(s.closeContext()); err != nil {
+			return err
+		}
+		return ErrClosed
+	}
+}
+
+func (s *Store) closeContext() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// releaseTimeout bounds the release of a lease that is of no use any more. Nothing
+// is lost if it fails: the lease then runs out by itself.
+const releaseTimeout = 5 * time.Second
+
+func (s *Store) release(l *lease.Lease) {
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+	defer cancel()
+	if err := l.Release(ctx); err != nil && !errors.Is(err, lease.ErrLost) {
+		s.logger.Warn("the lease could not be released; others wait until it runs out", "error", err)
+	}
+}
+
+// lasting tells whether an error will be the same at the next try.
+func lasting(err error) bool {
+	return errors.Is(err, blob.ErrDamaged) || blob.IsNewerFormat(err) || errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket)
+}

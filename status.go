@@ -1,0 +1,201 @@
+package schedulerstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scheduler-store/scheduler-store/lease"
+	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/snapshot"
+)
+
+// Role is what a process is to its store.
+type Role string
+
+// The roles.
+const (
+	Follower Role = "follower"
+	Leader   Role = "leader"
+)
+
+// errNeverLed is why there is no leadership at first.
+var errNeverLed = errors.New("has not led yet")
+
+// progress is what the run goroutine has come to. It is guarded by Store.mu.
+type progress struct {
+	role       Role
+	lease      *lease.Lease // of a leader
+	leadership context.Context
+	lost       context.CancelCauseFunc
+	problem    error
+	leader     *lease.State // as last seen
+	snapshot   *snapshot.Manifest
+}
+
+// endedContext is a context that has ended with a cause.
+func endedContext(cause error) (context.Context, context.CancelCauseFunc) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(cause)
+	return ctx, cancel
+}
+
+// Leadership is a context that lives while this process leads. When it has ended,
+// context.Cause says why.
+func (s *Store) Leadership() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.progress.leadership
+}
+
+func (s *Store) leading(l *lease.Lease) {
+	s.mu.Lock()
+	p := &s.progress
+	p.role, p.lease, p.problem = Leader, l, nil
+	p.leadership, p.lost = context.WithCancelCause(context.Background())
+	s.mu.Unlock()
+	s.logger.Info("leading", "epoch", l.Epoch(), "transaction", s.storage.Checkpoint().At.Transaction)
+}
+
+func (s *Store) following(cause error) {
+	s.mu.Lock()
+	p := &s.progress
+	p.role, p.lease = Follower, nil
+	p.lost(cause)
+	s.mu.Unlock()
+	s.logger.Info("no longer leading", "cause", cause)
+}
+
+// caughtUp notes that the end of the log was reached.
+func (s *Store) caughtUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress.problem = nil
+	select {
+	case <-s.recovered:
+	default:
+		close(s.recovered)
+	}
+}
+
+// trouble notes, loudly, what keeps this process from going on.
+func (s *Store) trouble(doing string, err error) {
+	s.mu.Lock()
+	s.progress.problem = err
+	s.mu.Unlock()
+	s.logger.Error("can't go on "+doing, "error", err, "lasting", lasting(err))
+}
+
+func (s *Store) problem() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.progress.problem
+}
+
+func (s *Store) observeLease(state lease.State) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress.leader = &state
+}
+
+func (s *Store) noteSnapshot(m *snapshot.Manifest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress.snapshot = m
+}
+
+// Status is what a store says of itself.
+type Status struct {
+	Cell  string            `json:"cell"`
+	Store string            `json:"store"`
+	Role  Role              `json:"role"`
+	Epoch persistence.Epoch `json:"epoch"`
+	// Position and Transaction are the newest that are applied here; Position is -1
+	// before the first entry.
+	Position    int64                         `json:"position"`
+	Transaction persistence.TransactionNumber `json:"transaction"`
+	// Recovered tells that the end of the log was reached once.
+	Recovered bool `json:"recovered"`
+	// Leader is who holds the lease, as far as this process has seen.
+	Leader *LeaderStatus `json:"leader,omitempty"`
+	// LastSnapshot is the newest snapshot that this process has made or seen as leader.
+	LastSnapshot *SnapshotStatus `json:"lastSnapshot,omitempty"`
+	// Problem is what keeps this process from going on, if anything does.
+	Problem string `json:"problem,omitempty"`
+}
+
+// LeaderStatus is who holds the lease.
+type LeaderStatus struct {
+	Epoch persistence.Epoch `json:"epoch"`
+	Host  string            `json:"host"`
+	URL   string            `json:"url,omitempty"`
+	// LeaseRemainingMs is how long the lease holds if it is not renewed; on the
+	// leader itself only.
+	LeaseRemainingMs int64 `json:"leaseRemainingMs,omitempty"`
+}
+
+// SnapshotStatus is a snapshot in short.
+type SnapshotStatus struct {
+	Name        string                        `json:"name"`
+	Transaction persistence.TransactionNumber `json:"transaction"`
+	Made        time.Time                     `json:"made"`
+	Bytes       int64                         `json:"bytes"`
+}
+
+// Status tells how the store is doing. It makes no request.
+func (s *Store) Status() Status {
+	status := Status{Cell: s.log.Cell().ID, Store: s.bucket.Name(), Position: -1}
+	if c := s.storage.Checkpoint(); c != nil {
+		status.Epoch, status.Transaction, status.Position = c.At.Epoch, c.At.Transaction, int64(c.At.Next)-1
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &s.progress
+	status.Role = p.role
+	select {
+	case <-s.recovered:
+		status.Recovered = true
+	default:
+	}
+	switch {
+	case p.role == Leader:
+		state := p.lease.State()
+		status.Leader = &LeaderStatus{state.Epoch, state.Host, state.URL, p.lease.Remaining().Milliseconds()}
+	case p.leader != nil && !p.leader.Released:
+		status.Leader = &LeaderStatus{Epoch: p.leader.Epoch, Host: p.leader.Host, URL: p.leader.URL}
+	}
+	if m := p.snapshot; m != nil {
+		status.LastSnapshot = &SnapshotStatus{m.Name, m.At.Transaction, m.Made, m.Bytes()}
+	}
+	if p.problem != nil {
+		status.Problem = p.problem.Error()
+	}
+	return status
+}
+
+// registerMetrics adds what the whole store has to say to the metrics of its parts.
+func registerMetrics(r prometheus.Registerer, s *Store) {
+	if r == nil {
+		return
+	}
+	gauge := func(name, help string, value func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scheduler_store_" + name, Help: help}, value))
+	}
+	flag := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	gauge("leader", "1 while this process leads.", func() float64 { return flag(s.Leadership().Err() == nil) })
+	gauge("recovered", "1 once the end of the log was reached.", func() float64 { return flag(s.Status().Recovered) })
+	gauge("problem", "1 while something keeps this process from going on; the status says what.", func() float64 { return flag(s.problem() != nil) })
+	gauge("last_snapshot_timestamp_seconds", "When the last snapshot was made that this process knows of, in seconds since 1970.", func() float64 {
+		if last := s.Status().LastSnapshot; last != nil {
+			return float64(last.Made.UnixMilli()) / 1000
+		}
+		return 0
+	})
+}

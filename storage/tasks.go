@@ -1,0 +1,101 @@
+package storage
+
+import (
+	"iter"
+
+	"github.com/scheduler-store/scheduler-store/schema/api"
+)
+
+type taskReader struct{ *stores }
+
+func (s taskReader) Len() int { return s.tasks.byID.len() }
+
+func (s taskReader) Fetch(id string) (*api.ScheduledTask, bool) {
+	r, ok := s.tasks.byID.get(idProbe(id))
+	if !ok {
+		return nil, false
+	}
+	return &r.task, true
+}
+
+func (s taskReader) All() iter.Seq[*api.ScheduledTask] {
+	rows := s.tasks.byID.all()
+	return func(yield func(*api.ScheduledTask) bool) {
+		for r := range rows {
+			if !yield(&r.task) {
+				return
+			}
+		}
+	}
+}
+
+// JobKeys skips from job to job, so it costs a lookup for each job whatever the number
+// of tasks.
+func (s taskReader) JobKeys() []*api.JobKey {
+	keys := []*api.JobKey{}
+	next := func(r *row) bool {
+		keys = append(keys, r.job())
+		return false
+	}
+	s.tasks.byJob.items.Scan(next)
+	for n := 0; n < len(keys); {
+		n = len(keys)
+		after := jobProbe(keys[n-1])
+		after.assigned.TaskID.Set = false
+		s.tasks.byJob.items.Ascend(after, next)
+	}
+	return keys
+}
+
+type taskWriter struct{ taskReader }
+
+func (s taskWriter) Save(tasks ...*api.ScheduledTask) error {
+	rows := make([]*row, 0, len(tasks))
+	seen := make(map[string]*api.ScheduledTask, len(tasks))
+	for i, task := range tasks {
+		if task == nil || task.AssignedTask == nil || !task.AssignedTask.TaskID.Set {
+			return errorf(ErrNullArgument, "task %d of the %d to be saved has no id", i+1, len(tasks))
+		}
+		id := task.AssignedTask.TaskID.Value
+		if other, ok := seen[id]; ok {
+			if other.Equal(task) {
+				continue // the tasks are a set: this is one member given twice
+			}
+			return errorf(ErrIllegalState, "Proposed new tasks would create task ID collision. Two of them have the id %q", id)
+		}
+		seen[id] = task
+		rows = append(rows, newRow(task))
+	}
+	for _, r := range rows {
+		s.tasks.put(r)
+	}
+	return nil
+}
+
+func (s taskWriter) Delete(ids ...string) error {
+	for _, id := range ids {
+		s.tasks.remove(idProbe(id))
+	}
+	return nil
+}
+
+func (s taskWriter) Mutate(id string, change func(*api.ScheduledTask) error) (*api.ScheduledTask, error) {
+	stored, ok := s.Fetch(id)
+	if !ok {
+		return nil, errorf(ErrNotFound, "task %q: there is no such task", id)
+	}
+	task := stored.Clone()
+	if err := change(task); err != nil {
+		return nil, err
+	}
+	task.Canonicalize()
+	if task.AssignedTask == nil || task.AssignedTask.TaskID != api.Some(id) {
+		return nil, errorf(ErrIllegalState, "task %q: A task's ID may not be mutated.", id)
+	}
+	if task.Equal(stored) {
+		return stored, nil
+	}
+	r := newRow(task)
+	s.tasks.put(r)
+	return &r.task, nil
+}

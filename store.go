@@ -1,0 +1,207 @@
+// Package schedulerstore is durable state for a scheduler on nothing but a bucket:
+// S3, GCS, MinIO, or a directory. A Go scheduler embeds it with one Open; any other
+// runs the scheduler-store daemon beside it.
+//
+//	store, err := schedulerstore.Open(ctx, "s3://bucket/cells/prod", schedulerstore.Options{})
+//	defer store.Close(ctx)
+//	err = store.Campaign(ctx) // blocks until this process leads
+//	err = store.Write(ctx, func(ctx context.Context, tx storage.Mutable) error {
+//		return tx.Tasks().Save(task)
+//	})
+//	store.Read(func(view storage.View) { … })
+//
+// Any number of processes may open one store. All follow it and can be read; one
+// leads and can write. When it stops, or hangs for longer than its lease, another
+// that campaigns takes over. What Write has acknowledged survives all of that.
+package schedulerstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
+	"github.com/scheduler-store/scheduler-store/durability"
+	"github.com/scheduler-store/scheduler-store/lease"
+	"github.com/scheduler-store/scheduler-store/persistence/blob"
+	"github.com/scheduler-store/scheduler-store/schema"
+	"github.com/scheduler-store/scheduler-store/schema/api"
+	"github.com/scheduler-store/scheduler-store/snapshot"
+	"github.com/scheduler-store/scheduler-store/storage"
+)
+
+// ErrClosed: the store was closed.
+var ErrClosed = errors.New("store is closed")
+
+// Options of Open. The zero value is good.
+type Options struct {
+	// ReadOnly opens a store that exists and only follows it: no request writes.
+	ReadOnly bool
+	// Lease says how this process leads: its TTL, and the host and URL by which
+	// others know it. Logger and Registerer in it are set from those below.
+	Lease lease.Options
+	// Initialize is run as the first transaction of each leadership, before
+	// Campaign returns (Aurora: the initialization logic of Storage.start).
+	Initialize durability.Work
+	// Snapshots says when the leader makes them.
+	Snapshots snapshot.Schedule
+	// Tiers of the cluster; nil means Aurora's stock ones.
+	Tiers schema.Tiers
+	// Log sizes the log's entries and queues. Its ReadOnly, Logger and Registerer
+	// are set from here.
+	Log blob.Options
+	// Logger gets what happens; nil discards it.
+	Logger *slog.Logger
+	// Registerer takes all metrics; nil leaves them unregistered.
+	Registerer prometheus.Registerer
+}
+
+// Store is one cell, opened. Its methods may be called by many goroutines.
+type Store struct {
+	options Options
+	logger  *slog.Logger
+	bucket  *bucket.Bucket
+	log     *blob.Log
+	storage *durability.Storage
+
+	campaigning chan struct{} // held by the one who campaigns
+	elections   chan *election
+	quit        context.CancelCauseFunc
+	ctx         context.Context // ends when the store is closed
+	closing     context.Context // bounds what Close waits for; set before quit
+	ended       chan struct{}   // the run goroutine has ended
+
+	mu        sync.Mutex
+	recovered chan struct{} // closed when the end of the log was reached once
+	progress  progress
+}
+
+// Open opens the store at a URL (see package bucketurl), makes the cell where there
+// is none, and begins to follow it. It returns before the state is recovered; see
+// Recovered and Campaign.
+func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	b, err := bucketurl.Open(ctx, url, bucketurl.Options{Registerer: o.Registerer})
+	if err != nil {
+		return nil, err
+	}
+	s, err := OpenBucket(ctx, b, o)
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return s, nil
+}
+
+// OpenBucket is Open for a bucket that is open already. The store closes it.
+func OpenBucket(ctx context.Context, b *bucket.Bucket, o Options) (*Store, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	o.Lease.Logger, o.Lease.Registerer = o.Logger, o.Registerer
+	o.Log.ReadOnly, o.Log.Logger, o.Log.Registerer = o.ReadOnly, o.Logger, o.Registerer
+	log, err := blob.Open(ctx, b, o.Log)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &Store{options: o, logger: o.Logger, bucket: b, log: log,
+		storage:     durability.New(durability.Options{Tiers: o.Tiers, Registerer: o.Registerer}),
+		campaigning: make(chan struct{}, 1), elections: make(chan *election), ended: make(chan struct{}),
+		recovered: make(chan struct{}), progress: progress{role: Follower}}
+	s.progress.leadership, s.progress.lost = endedContext(errNeverLed)
+	s.ctx, s.quit = context.WithCancelCause(context.WithoutCancel(ctx))
+	registerMetrics(o.Registerer, s)
+	go s.run()
+	return s, nil
+}
+
+// Close ends leadership, if this process leads, so that another can take over at
+// once: what was handed over becomes durable, then the lease is released. If ctx
+// ends before, it does not wait for that. It closes the bucket.
+func (s *Store) Close(ctx context.Context) error {
+	s.mu.Lock()
+	if s.closing == nil {
+		s.closing = ctx
+	}
+	s.mu.Unlock()
+	s.quit(ErrClosed)
+	<-s.ended
+	return s.bucket.Close()
+}
+
+// Read calls f with the newest durable state. The view is consistent, stays the
+// same for as long as it is held, and never waits. On a follower it may be behind
+// the leader.
+func (s *Store) Read(f func(storage.View)) { f(s.storage.View()) }
+
+// ReadLinearizable is Read, but answers only if no other process can have committed
+// anything that the view does not have: this process leads and its lease holds.
+func (s *Store) ReadLinearizable(f func(storage.View)) error {
+	view, err := s.linearizable()
+	if err != nil {
+		return err
+	}
+	f(view)
+	return nil
+}
+
+func (s *Store) linearizable() (storage.View, error) {
+	s.mu.Lock()
+	held := s.progress.role == Leader && s.progress.lease.Held()
+	s.mu.Unlock()
+	view := s.storage.View()
+	if !held {
+		return nil, fmt.Errorf("linearizable read: %w", durability.ErrNotLeader)
+	}
+	return view, nil
+}
+
+// Write runs work as one transaction and returns when it is durable; see
+// durability.Storage.Write.
+func (s *Store) Write(ctx context.Context, work durability.Work) error {
+	return s.storage.Write(ctx, work)
+}
+
+// Submit runs work as Write does, but returns as soon as the next may run; see
+// durability.Storage.Submit.
+func (s *Store) Submit(ctx context.Context, work durability.Work, o durability.WriteOptions) (*durability.Pending, error) {
+	return s.storage.Submit(ctx, work, o)
+}
+
+// Apply writes a transaction that came from outside as a list of ops; see
+// durability.Storage.Apply.
+func (s *Store) Apply(ctx context.Context, ops []*api.Op, o durability.WriteOptions) (*durability.Pending, error) {
+	return s.storage.Apply(ctx, ops, o)
+}
+
+// Log is the cell's log, for tools that look into it.
+func (s *Store) Log() *blob.Log { return s.log }
+
+// Storage is the stores, for tools that need more than Read.
+func (s *Store) Storage() *durability.Storage { return s.storage }
+
+// Recovered waits until the end of the log was reached once: from then on Read
+// answers with a state that was whole and recent. It returns an error if recovery
+// can't go on, such as one that matches blob.ErrDamaged.
+func (s *Store) Recovered(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if err := s.problem(); err != nil && lasting(err) {
+			return err
+		}
+		select {
+		case <-s.recovered:
+			return nil
+		case <-tick.C: // a problem may have come up
+		case <-s.ctx.Done():
+			return ErrClosed
+		case <-ctx.Done():
+			return fmt.Errorf("wait for recovery: %w", context.Cause(ctx))
+		}
+	}
+}
