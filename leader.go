@@ -143,9 +143,8 @@ func (s *Store) lead(reader *blob.Reader, e *election) {
 	}
 	s.leading(e.lease)
 	e.result <- nil
-	cause := s.reign(writer, e.lease)
+	s.reign(writer, e.lease)
 	s.storage.StepDown()
-	s.following(cause)
 }
 
 // takeOver seals the log, with a larger epoch where the lease's is too small.
@@ -164,9 +163,9 @@ func (s *Store) takeOver(ctx context.Context, reader *blob.Reader, l *lease.Leas
 	}
 }
 
-// reign lasts for as long as this process leads. It returns why that has ended, and
-// when every write has its answer.
-func (s *Store) reign(writer *blob.Writer, l *lease.Lease) error {
+// reign lasts for as long as this process leads. It returns when every write has its
+// answer; that leadership has ended is told at once.
+func (s *Store) reign(writer *blob.Writer, l *lease.Lease) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	snapshots := make(chan struct{})
 	go func() {
@@ -177,16 +176,16 @@ func (s *Store) reign(writer *blob.Writer, l *lease.Lease) error {
 	defer cancel()
 	select {
 	case <-writer.Done():
-		return writer.Err()
+		s.following(writer.Err())
 	case <-l.Context().Done():
 		cause := context.Cause(l.Context())
+		s.following(cause)
 		writer.Stop(cause)
-		return cause
 	case <-s.ctx.Done():
+		s.following(ErrClosed)
 		if err := writer.Close(s.closeContext()); err != nil {
-			return err
+			s.logger.Error("writes were cut off by closing", "error", err)
 		}
-		return ErrClosed
 	}
 }
 

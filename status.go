@@ -124,6 +124,8 @@ type Status struct {
 	LastSnapshot *SnapshotStatus `json:"lastSnapshot,omitempty"`
 	// Problem is what keeps this process from going on, if anything does.
 	Problem string `json:"problem,omitempty"`
+	// ProblemLasts tells that the problem will not pass by itself, such as damage.
+	ProblemLasts bool `json:"problemLasts,omitempty"`
 }
 
 // LeaderStatus is who holds the lease.
@@ -170,7 +172,7 @@ func (s *Store) Status() Status {
 		status.LastSnapshot = &SnapshotStatus{m.Name, m.At.Transaction, m.Made, m.Bytes()}
 	}
 	if p.problem != nil {
-		status.Problem = p.problem.Error()
+		status.Problem, status.ProblemLasts = p.problem.Error(), lasting(p.problem)
 	}
 	return status
 }

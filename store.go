@@ -29,6 +29,7 @@ import (
 	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
 	"github.com/scheduler-store/scheduler-store/durability"
 	"github.com/scheduler-store/scheduler-store/lease"
+	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
@@ -141,7 +142,7 @@ func (s *Store) Read(f func(storage.View)) { f(s.storage.View()) }
 // ReadLinearizable is Read, but answers only if no other process can have committed
 // anything that the view does not have: this process leads and its lease holds.
 func (s *Store) ReadLinearizable(f func(storage.View)) error {
-	view, err := s.linearizable()
+	view, _, err := s.LinearizableSnapshot()
 	if err != nil {
 		return err
 	}
@@ -149,15 +150,17 @@ func (s *Store) ReadLinearizable(f func(storage.View)) error {
 	return nil
 }
 
-func (s *Store) linearizable() (storage.View, error) {
+// LinearizableSnapshot is the view of ReadLinearizable with the number of its last
+// transaction.
+func (s *Store) LinearizableSnapshot() (storage.View, persistence.TransactionNumber, error) {
 	s.mu.Lock()
 	held := s.progress.role == Leader && s.progress.lease.Held()
 	s.mu.Unlock()
-	view := s.storage.View()
+	view, number := s.storage.Snapshot() // after the lease was looked at, not before
 	if !held {
-		return nil, fmt.Errorf("linearizable read: %w", durability.ErrNotLeader)
+		return nil, 0, fmt.Errorf("linearizable read: %w", durability.ErrNotLeader)
 	}
-	return view, nil
+	return view, number, nil
 }
 
 // Write runs work as one transaction and returns when it is durable; see

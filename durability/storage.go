@@ -124,8 +124,11 @@ func (s *Storage) acknowledged(v *version, ack persistence.Ack, err error) {
 		v.pending.settle(persistence.Commit{}, err)
 		return
 	}
-	v.pending.settle(ack.Commit, nil)
+	// Readers see it before its writer hears of it: whoever is told of a write can
+	// read it.
+	v.pending.commit = ack.Commit
 	s.publish(v, ack.After)
+	close(v.pending.done)
 }
 
 // publish makes a version what readers see. at is set where the version is the

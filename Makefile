@@ -1,0 +1,66 @@
+# Every target works on a fresh machine with Go; what is built for the tests is
+# kept in .cache, which git ignores.
+
+GO    ?= go
+CACHE := $(CURDIR)/.cache
+BIN   := $(CACHE)/bin
+# Modules of this repository; the tools' modules have no code of their own.
+MODULES := . integration bench schema/gen
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+
+.PHONY: help build run check test unit integration lint fmt bench servers generate clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+build: ## the command, as bin/scheduler-store
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/scheduler-store ./cmd/scheduler-store
+
+run: build ## the daemon on a directory, ./scheduler-store-data
+	bin/scheduler-store serve
+
+test: lint unit integration ## everything: lint, unit tests, tests against real servers
+
+check: lint ## the everyday check: lint and unit tests without the race detector
+	$(GO) test ./...
+
+unit: ## unit tests under the race detector
+	$(GO) test -race ./...
+
+integration: servers build ## tests against MinIO, versitygw, a GCS emulator, and the real daemon
+	$(GO) -C integration test -timeout 20m ./...
+
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+lint: $(BIN)/staticcheck $(BIN)/govulncheck ## gofmt, go vet, staticcheck, govulncheck, shell
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run 'make fmt':"; echo "$$unformatted"; exit 1; fi
+	@for m in $(MODULES); do echo "vet and staticcheck $$m"; \
+		(cd $$m && $(GO) vet ./... && $(BIN)/staticcheck ./...) || exit 1; done
+	bash -n .ci/run
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run; fi
+	@$(BIN)/govulncheck ./... >$(CACHE)/govulncheck.txt 2>&1; status=$$?; \
+	if grep -q 'fetching vulnerabilities' $(CACHE)/govulncheck.txt; then echo "govulncheck: its database can't be reached from here"; \
+	elif [ $$status -ne 0 ]; then cat $(CACHE)/govulncheck.txt; exit 1; fi
+
+bench: servers build ## the benchmarks against MinIO; results in docs/performance.md are from here
+	$(GO) -C bench run . -minio $(BIN)/minio
+
+servers: $(BIN)/minio ## the servers that the tests need, built once
+
+$(BIN)/minio: integration/tools/minio/go.mod integration/tools/minio/go.sum
+	$(GO) -C integration/tools/minio build -o $@ github.com/minio/minio
+
+$(BIN)/staticcheck: integration/tools/lint/go.mod integration/tools/lint/go.sum
+	$(GO) -C integration/tools/lint build -o $@ honnef.co/go/tools/cmd/staticcheck
+
+$(BIN)/govulncheck: integration/tools/lint/go.mod integration/tools/lint/go.sum
+	$(GO) -C integration/tools/lint build -o $@ golang.org/x/vuln/cmd/govulncheck
+
+generate: ## the Go types from the Thrift IDL
+	$(GO) -C schema/gen run . -out ../api ../idl/api.thrift ../idl/storage.thrift
+
+clean: ## what was built; the data directory stays
+	rm -rf $(CACHE) bin
