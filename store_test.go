@@ -310,7 +310,7 @@ func TestLeaseLostEndsLeadershipByTheDeadline(t *testing.T) {
 		if cause := context.Cause(one.Leadership()); !errors.Is(cause, lease.ErrLost) {
 			t.Errorf("cause %v", cause)
 		}
-		if err := one.Write(t.Context(), save("a")); !errors.Is(err, durability.ErrNotLeader) {
+		if err := one.Write(t.Context(), save("a")); !errors.Is(err, persistence.ErrNotCommitted) {
 			t.Errorf("wrote after that: %v", err)
 		}
 		c.mem.Heal()

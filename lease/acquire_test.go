@@ -173,18 +173,22 @@ func TestAcquireWhoseAnswerIsLost(t *testing.T) {
 	for name, c := range map[string]struct {
 		do    memdriver.Effect
 		epoch persistence.Epoch
+		after time.Duration // less one poll
 	}{
-		"lost":          {memdriver.LoseReply, 1},
-		"unknown":       {memdriver.LandAndFail, 2},
-		"failed":        {memdriver.Fail, 1},
-		"much too late": {memdriver.DelayReply(time.Minute), 2},
+		"lost":          {memdriver.LoseReply, 1, 0},
+		"unknown":       {memdriver.LandAndFail, 2, 0},
+		"failed":        {memdriver.Fail, 1, 0},
+		"hangs":         {memdriver.Block, 1, usable},
+		"much too late": {memdriver.DelayReply(time.Minute), 2, usable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := memdriver.New()
 				n := newNode(store)
 				store.Inject(memdriver.Fault{Operation: memdriver.Create, Times: 1, Do: c.do})
+				start := time.Now()
 				l := acquire(t, n, 0, lease.Options{})
+				between(t, "acquired after", time.Since(start), c.after, c.after+400*time.Millisecond)
 				checkEpoch(t, l, c.epoch)
 				if s := read(t, store); s != l.State() || l.Remaining() != usable {
 					t.Errorf("the object says %+v, held for %v", s, l.Remaining())
@@ -225,6 +229,19 @@ func TestAcquireThatLandsAfterTheNextTry(t *testing.T) {
 		time.Sleep(ttl + time.Second)
 		if !l.Held() {
 			t.Error("lost")
+		}
+	})
+}
+
+// Else one that lands late would pass for a later one, with a later deadline.
+func TestNoTwoTriesHaveTheSameBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memdriver.New()
+		n := newNode(store)
+		store.Inject(memdriver.Fault{Operation: memdriver.Create, Times: 5, Do: memdriver.Fail})
+		acquire(t, n, 0, lease.Options{Poll: time.Nanosecond})
+		if n.writes.Load() != 6 || len(n.bodies) != 6 {
+			t.Errorf("%d different bodies in %d tries", len(n.bodies), n.writes.Load())
 		}
 	})
 }
@@ -292,7 +309,9 @@ func TestWhatDoesNotPassEndsAcquire(t *testing.T) {
 					store.Inject(c.fault)
 				}
 				before := string(store.Data(lease.Key))
-				_, err := lease.Acquire(t.Context(), newNode(store).bucket(), persistence.NewWriterID(), 0, lease.Options{})
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				_, err := lease.Acquire(ctx, newNode(store).bucket(), persistence.NewWriterID(), 0, lease.Options{})
 				if !errors.Is(err, c.want) || !strings.Contains(err.Error(), lease.Key) {
 					t.Errorf("got %v", err)
 				}

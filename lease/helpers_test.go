@@ -73,7 +73,9 @@ func (n *node) writing(data []byte) error {
 // acquire is lease.Acquire with a fresh holder, for a test that ends it.
 func acquire(t *testing.T, n *node, minEpoch persistence.Epoch, o lease.Options) *lease.Lease {
 	t.Helper()
-	l, err := lease.Acquire(t.Context(), n.bucket(), persistence.NewWriterID(), minEpoch, o)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+	defer cancel()
+	l, err := lease.Acquire(ctx, n.bucket(), persistence.NewWriterID(), minEpoch, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +87,11 @@ func acquire(t *testing.T, n *node, minEpoch persistence.Epoch, o lease.Options)
 func whenLost(t *testing.T, l *lease.Lease) (time.Duration, error) {
 	t.Helper()
 	start := time.Now()
-	<-l.Context().Done()
+	select {
+	case <-l.Context().Done():
+	case <-time.After(10 * ttl):
+		t.Fatal("it is never lost")
+	}
 	if l.Held() || l.Remaining() != 0 {
 		t.Error("the context has ended and the lease is held")
 	}

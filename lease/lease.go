@@ -60,6 +60,7 @@ type Lease struct {
 	version  bucket.Version
 	sent     time.Time // before the newest confirmed renewal was sent
 	deadline time.Time
+	byWall   time.Time   // the deadline without its monotonic reading
 	alarm    *time.Timer // ends the lease at the deadline, whatever a request is doing
 	beat     uint64      // the largest that was sent
 	failure  error       // why the newest try failed; nil after a success
@@ -70,8 +71,11 @@ func start(ctx context.Context, c *contender, s State, version bucket.Version, s
 	l := &Lease{
 		bucket: c.bucket, options: c.options, metrics: c.metrics,
 		stopped: make(chan struct{}), turn: make(chan struct{}, 1),
-		state: s, version: version, sent: sent, deadline: sent.Add(usable(s.TTL)), beat: s.Beat,
+		state: s, version: version, beat: s.Beat,
 	}
+	l.mu.Lock() // the alarm may ring at once
+	defer l.mu.Unlock()
+	l.relyFrom(sent)
 	l.ctx, l.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	l.alarm = time.AfterFunc(time.Until(l.deadline), l.checkDeadline)
 	l.metrics.acquisitions.Inc()
@@ -112,8 +116,14 @@ func (l *Lease) Remaining() time.Duration {
 	// The monotonic clock stands still while the machine is suspended. The own
 	// wall clock does not, so the smaller of both counts; that it may jump ahead
 	// costs some reads, never a wrong answer.
-	now := time.Now()
-	return max(0, min(l.deadline.Sub(now), l.deadline.Round(0).Sub(now.Round(0))))
+	return max(0, min(time.Until(l.deadline), time.Until(l.byWall)))
+}
+
+// relyFrom moves the deadline to what a renewal sent at that instant gives. It
+// needs mu.
+func (l *Lease) relyFrom(sent time.Time) {
+	l.sent, l.deadline = sent, sent.Add(usable(l.state.TTL))
+	l.byWall = l.deadline.Round(0)
 }
 
 // checkDeadline ends the lease if its deadline has passed.
@@ -148,7 +158,7 @@ func (l *Lease) confirm(s State, version bucket.Version, sent time.Time) {
 	l.metrics.epoch.Set(float64(s.Epoch))
 	l.metrics.slack.Observe(float64(time.Until(l.deadline)) / float64(usable(s.TTL)))
 	l.failure = nil
-	l.sent, l.deadline = sent, sent.Add(usable(s.TTL))
+	l.relyFrom(sent)
 	l.alarm.Reset(time.Until(l.deadline))
 }
 
@@ -165,6 +175,7 @@ func (l *Lease) lose(reason string, values ...any) {
 
 // finish ends the context and all that waits for time. It needs mu.
 func (l *Lease) finish(why error) {
+	l.alarm.Stop()
 	l.metrics.held.Set(0)
 	l.end(why)
 }

@@ -48,6 +48,23 @@ func TestNotHeldRightAfterAPause(t *testing.T) {
 	})
 }
 
+// A suspended machine stops the monotonic clock; the wall clock tells.
+func TestNotHeldAfterTheMachineSlept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := hold(t, memdriver.New(), Options{})
+		l.mu.Lock()
+		l.byWall = l.byWall.Add(-time.Minute) // as if it had gone on by a minute more
+		l.mu.Unlock()
+		if l.Held() {
+			t.Errorf("held for %v", l.Remaining())
+		}
+		time.Sleep(defaultTTL/3 + time.Second)
+		if !l.Held() {
+			t.Error("the next renewal, by which nobody else can have come, did not count")
+		}
+	})
+}
+
 // It had a renewal under way, which succeeded while it was stopped.
 func TestLateConfirmationRevivesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -120,6 +120,20 @@ func TestUnknownRenewalDoesNotMoveTheDeadline(t *testing.T) {
 	})
 }
 
+// After an unknown one, the next try finds out, and the one after it follows at once.
+func TestUnknownRenewalCostsOnePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memdriver.New()
+		l := acquire(t, newNode(store), 0, lease.Options{})
+		store.Inject(memdriver.Fault{Operation: memdriver.Replace, Times: 1, Do: memdriver.LandAndFail})
+		time.Sleep(ttl/3 + ttl/15)
+		synctest.Wait()
+		if l.Remaining() != usable || read(t, store) != l.State() {
+			t.Errorf("held for %v", l.Remaining())
+		}
+	})
+}
+
 // The renewal landed, its answer was lost, and then somebody took the lease.
 func TestLostReplyAndTakeoverIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -257,6 +271,9 @@ func TestRaiseGivenUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
 		if err := l.Raise(ctx, 8); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal(err)
+		}
+		if err := l.Raise(t.Context(), 5); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(ttl + time.Second)

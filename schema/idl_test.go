@@ -29,7 +29,7 @@ func readIDL(t testing.TB) idlSchema {
 	s := idlSchema{map[string]bool{}, map[string]map[string]idlField{}}
 	head := regexp.MustCompile(`^(struct|union) (\w+)`)
 	field := regexp.MustCompile(`^\s+\d+: (optional )?(.*?) (\w+)( = .*| \(.*)?$`)
-	for _, name := range []string{"api", "storage"} {
+	for _, name := range []string{"api", "query", "storage"} {
 		text, err := os.ReadFile("idl/" + name + ".thrift")
 		if err != nil {
 			t.Fatal(err)

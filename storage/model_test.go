@@ -70,10 +70,12 @@ type draws struct{ *rapid.T }
 
 func (d draws) oneOf(values ...string) string { return rapid.SampledFrom(values).Draw(d.T, "value") }
 func (d draws) chance(percent int) bool       { return rapid.IntRange(0, 99).Draw(d.T, "chance") < percent }
-func (d draws) id() string                    { return rapid.StringMatching(`[a-d][a-h]`).Draw(d.T, "id") }
-func (d draws) job() string                   { return d.oneOf("r", "s") + "/" + d.oneOf("e", "f") + "/" + d.oneOf("j", "k", "l") }
-func (d draws) host() string                  { return d.oneOf("g", "h", "i", "") }
-func (d draws) number(n int) int              { return rapid.IntRange(0, n-1).Draw(d.T, "number") }
+func (d draws) id() string                    { return rapid.StringMatching(`[a-d][a-h][a-h]`).Draw(d.T, "id") }
+func (d draws) job() string {
+	return d.oneOf("r", "s") + "/" + d.oneOf("e", "f") + "/" + d.oneOf("j", "k", "l")
+}
+func (d draws) host() string     { return d.oneOf("g", "h", "i", "") }
+func (d draws) number(n int) int { return rapid.IntRange(0, n-1).Draw(d.T, "number") }
 
 func (d draws) status() api.ScheduleStatus {
 	return rapid.SampledFrom([]api.ScheduleStatus{api.ScheduleStatusPENDING, api.ScheduleStatusRUNNING, api.ScheduleStatusLOST}).Draw(d.T, "status")
@@ -400,13 +402,11 @@ func (m *machine) jobUpdate(d draws, must func(error)) {
 func TestStoresAgainstMaps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{state: storage.NewState(storage.Options{}), committed: newModel()}
-		for range 200 { // several levels of nodes
-			id := draws{t}.task()
-			m.committed.tasks[idOf(id)] = id
-		}
 		m.tx = m.state.Begin()
-		for _, x := range m.committed.tasks {
-			if err := m.tx.Tasks().Save(x); err != nil {
+		for i := range 256 { // so that the trees are more than one node
+			id := string([]byte{'a' + byte(i/64), 'a' + byte(i/8%8), 'a' + byte(i%8)})
+			m.committed.tasks[id] = task(id, "r/e/"+[]string{"j", "k", "l"}[i%3], on([]string{"g", "h"}[i%2]))
+			if err := m.tx.Tasks().Save(m.committed.tasks[id]); err != nil {
 				t.Fatal(err)
 			}
 		}

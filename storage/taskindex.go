@@ -69,13 +69,12 @@ func (t *taskTrees) clear() {
 
 // put inserts or replaces a row, which must be new, and keeps indices and pool in step.
 func (t *taskTrees) put(r *row) {
-	old, _ := t.byID.get(r)
+	old, _ := t.byID.set(r)
 	var oldConfig *api.TaskConfig
 	if old != nil {
 		oldConfig = old.assigned.Task
 	}
 	r.assigned.Task = replaceConfig(&t.configs, oldConfig, r.assigned.Task)
-	t.byID.set(r)
 	reindex(&t.byJob, old, r, hasJob, compareJobs)
 	reindex(&t.byHost, old, r, hasHost, compareHosts)
 	reindex(&t.byStatus, old, r, hasStatus, compareStatuses)

@@ -98,7 +98,7 @@ func probes[K any](keys []K, probe func(K) *row) []*row {
 // newTaskFilter returns what decides whether a task matches a query: all its
 // conditions hold. Unset ones, empty sets and a blank role always do.
 func newTaskFilter(q *api.TaskQuery) func(*row) bool {
-	role, environment, name := plain(q.Role), plain(q.Environment), plain(q.JobName)
+	role, environment, name := q.Role, q.Environment, q.JobName
 	if strings.TrimSpace(role.Get()) == "" {
 		role = api.Optional[string]{}
 	}
@@ -112,11 +112,14 @@ func newTaskFilter(q *api.TaskQuery) func(*row) bool {
 
 	return func(r *row) bool {
 		if byJob {
-			job := plainJobKey(r.job())
-			if role.Set && job.Role != role ||
-				environment.Set && job.Environment != environment ||
-				name.Set && job.Name != name ||
-				!jobs.admits(job) {
+			job := r.job()
+			if job == nil {
+				return false
+			}
+			if role.Set && compareStrings(&job.Role, &role) != 0 ||
+				environment.Set && compareStrings(&job.Environment, &environment) != 0 ||
+				name.Set && compareStrings(&job.Name, &name) != 0 ||
+				len(jobs) > 0 && !jobs.admits(plainJobKey(job)) {
 				return false
 			}
 		}

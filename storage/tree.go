@@ -8,7 +8,7 @@ import (
 
 // treeDegree is a compromise: small nodes make a write copy less, large ones make a
 // lookup touch fewer of them.
-const treeDegree = 16
+const treeDegree = 32
 
 // tree is an ordered set, copied on write. A copy of the struct shares the items, so
 // before one is made the tree must be frozen; after that, whichever of the two is

@@ -12,6 +12,7 @@ package buckettest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -27,6 +28,8 @@ import (
 type Options struct {
 	// Keys in the large listing; 10,000 if zero.
 	Keys int
+	// Increments of the counter by each of 16 workers; 50 if zero.
+	Increments int
 	// Unsorted: a listing is not in byte-wise order.
 	Unsorted bool
 	// SameBytesSameVersion: the version is made of the content, so writing the
@@ -51,9 +54,8 @@ const (
 // Run tests a store. open returns a bucket over it with a prefix of its own,
 // under which there is nothing; each subtest opens one.
 func Run(t *testing.T, open func(t *testing.T) *bucket.Bucket, options Options) {
-	if options.Keys == 0 {
-		options.Keys = 10_000
-	}
+	options.Keys = cmp.Or(options.Keys, 10_000)
+	options.Increments = cmp.Or(options.Increments, 50)
 	s := suite{options}
 	for _, test := range []struct {
 		name string
@@ -79,6 +81,7 @@ func Run(t *testing.T, open func(t *testing.T) *bucket.Bucket, options Options) 
 		{"ListStopsEarly", s.listStopsEarly},
 		{"RacingCreators", s.racingCreators},
 		{"RacingReplacers", s.racingReplacers},
+		{"DeleteAgainstReplace", s.deleteAgainstReplace},
 		{"Counter", s.counter},
 		{"CheckConditions", s.checkConditions},
 		{"EndedContext", s.endedContext},

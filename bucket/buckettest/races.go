@@ -66,6 +66,27 @@ func (s suite) racingReplacers(t *testing.T, b *bucket.Bucket) {
 	}
 }
 
+// deleteAgainstReplace: whichever comes first, the object is gone in the end; a
+// replacement must not bring it back.
+func (s suite) deleteAgainstReplace(t *testing.T, b *bucket.Bucket) {
+	for round := range 50 {
+		key := fmt.Sprintf("k/%d", round)
+		old := mustCreate(t, b, key, unique("old"))
+		together(t.Context(), 2, func(ctx context.Context, i int) {
+			if i == 0 {
+				if err := b.Delete(ctx, key); err != nil {
+					t.Error(err)
+				}
+			} else if _, err := b.Replace(ctx, key, unique("new"), old); err != nil && !errors.Is(err, bucket.ErrChanged) {
+				t.Error(err)
+			}
+		})
+		if _, err := b.Get(t.Context(), key); !errors.Is(err, bucket.ErrNotExist) {
+			t.Fatalf("%s was deleted, and reading it gives %v", key, err)
+		}
+	}
+}
+
 func racersData(key string) [][]byte {
 	data := make([][]byte, racers)
 	for i := range data {
@@ -84,10 +105,10 @@ func (o *outcome) check(t *testing.T, b *bucket.Bucket, key string, data [][]byt
 
 // counter: compare-and-swap loses no increment.
 func (s suite) counter(t *testing.T, b *bucket.Bucket) {
-	const workers, each = 16, 50
+	const workers = 16
 	mustCreate(t, b, "counter", unique("0"))
 	together(t.Context(), workers, func(ctx context.Context, w int) {
-		for range each {
+		for range s.Increments {
 			if err := increment(ctx, b, "counter"); err != nil {
 				t.Errorf("worker %d: %v", w, err)
 				return
@@ -98,8 +119,8 @@ func (s suite) counter(t *testing.T, b *bucket.Bucket) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _, _ := strings.Cut(string(object.Data), " "); got != strconv.Itoa(workers*each) {
-		t.Fatalf("counted %s, want %d", got, workers*each)
+	if got, _, _ := strings.Cut(string(object.Data), " "); got != strconv.Itoa(workers*s.Increments) {
+		t.Fatalf("counted %s, want %d", got, workers*s.Increments)
 	}
 }
 

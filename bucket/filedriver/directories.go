@@ -111,7 +111,13 @@ func (ds *directories) drop(d *directory) {
 // openDurable makes and opens a directory, and syncs all above it. That it was
 // there already proves nothing: whoever made it may not have come to syncing it.
 func (ds *directories) openDurable(name string) (*directory, error) {
-	if err := ds.root.MkdirAll(name, directoryMode); err != nil {
+	err := ds.root.MkdirAll(name, directoryMode)
+	if errors.Is(err, fs.ErrExist) { // it was there, or a file is: see which, or that it was removed meanwhile
+		if info, statErr := ds.root.Stat(name); errors.Is(statErr, fs.ErrNotExist) || statErr == nil && info.IsDir() {
+			err = statErr
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
 	root, err := ds.root.OpenRoot(name)

@@ -313,27 +313,51 @@ func (h hanging) Read([]byte) (int, error) {
 	return 0, h.ctx.Err()
 }
 
-func TestASlowReplyIsNotStalled(t *testing.T) {
+// TestASlowExchangeIsNotStalled: as long as something moves, a try goes on.
+func TestASlowExchangeIsNotStalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &server{steps: []step{func(*http.Request) (*http.Response, error) {
-			return response(200, &dripping{left: 20}, nil), nil
+		s := &server{steps: []step{func(request *http.Request) (*http.Response, error) {
+			return response(200, &dripping{ctx: request.Context(), from: strings.NewReader("a slow reply")}, nil), nil
 		}}}
 		code, body, err := put(t.Context(), t, s, httpretry.Options{})
-		if code != 200 || len(body) != 20 || err != nil || len(s.bodies) != 1 {
-			t.Fatalf("status %d, %d bytes, error %v after %d tries", code, len(body), err, len(s.bodies))
+		if code != 200 || body != "a slow reply" || err != nil || len(s.bodies) != 1 {
+			t.Fatalf("status %d, body %q, error %v after %d tries", code, body, err, len(s.bodies))
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		slow := roundTripper(func(request *http.Request) (*http.Response, error) {
+			body, err := io.ReadAll(&dripping{ctx: request.Context(), from: request.Body})
+			return response(200, bytes.NewReader(body), nil), err
+		})
+		client := &http.Client{Transport: httpretry.New(httpretry.Options{Base: slow})}
+		request, _ := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://store.example/", strings.NewReader("a slow request"))
+		got, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, _ := io.ReadAll(got.Body); string(body) != "a slow request" {
+			t.Fatalf("body %q", body)
 		}
 	})
 }
 
-type dripping struct{ left int }
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
+
+// dripping reads a byte every five seconds, until its context ends.
+type dripping struct {
+	ctx  context.Context
+	from io.Reader
+}
 
 func (d *dripping) Read(p []byte) (int, error) {
-	time.Sleep(5 * time.Second)
-	if d.left == 0 {
-		return 0, io.EOF
+	select {
+	case <-time.After(5 * time.Second):
+		return d.from.Read(p[:1])
+	case <-d.ctx.Done():
+		return 0, d.ctx.Err()
 	}
-	d.left--
-	return copy(p, "x"), nil
 }
 
 func TestAttemptsTellWhetherARefusalIsSure(t *testing.T) {

@@ -97,6 +97,9 @@ type Header struct {
 	BodyHash          persistence.Hash
 }
 
+// Size is what the whole entry takes in the bucket, in bytes.
+func (h *Header) Size() int64 { return headerSize + int64(h.BodySize) }
+
 // Entry is one object of the log.
 type Entry struct {
 	Header

@@ -1,6 +1,6 @@
 // Command gen writes the Go types of package api from the Thrift IDL.
 //
-//	go -C schema/gen run . -out ../api ../idl/*.thrift
+//	go -C schema/gen run . -out ../api '../idl/*.thrift'
 //
 // It understands the part of the IDL language that the schema uses and refuses the rest with an
 // error, so that nothing is left out in silence. It is a module of its own, so that the parser it
@@ -28,7 +28,16 @@ func main() {
 }
 
 func run(out string, idl []string) error {
-	m, err := load(idl)
+	var paths []string
+	for _, pattern := range idl {
+		// With go -C the shell expands patterns in another directory, that is, not at all.
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			return fmt.Errorf("no file %s (%v)", pattern, err)
+		}
+		paths = append(paths, found...)
+	}
+	m, err := load(paths)
 	if err != nil {
 		return err
 	}

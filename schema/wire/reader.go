@@ -148,7 +148,7 @@ func (r *Reader) String() string {
 	}
 	s := ""
 	switch {
-	case start >= r.textAt && start+n <= r.textAt+len(r.text):
+	case start+n <= r.textAt+len(r.text): // start is never before textAt
 		s = r.text[start-r.textAt : start-r.textAt+n]
 	case n >= longText:
 		s = string(r.data[start:r.pos])

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	schedulerstore "github.com/scheduler-store/scheduler-store"
+	"github.com/scheduler-store/scheduler-store/lease"
+	"github.com/scheduler-store/scheduler-store/server"
+	"github.com/scheduler-store/scheduler-store/snapshot"
+)
+
+// drainTimeout is how long requests under way may take when the daemon ends.
+const drainTimeout = 5 * time.Second
+
+// serveFlags are serve's flags.
+type serveFlags struct {
+	listen, advertise, host string
+	leaseTTL                time.Duration
+	snapshots               snapshot.Schedule
+	access                  access
+}
+
+func (c *command) serveCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the daemon: follow, campaign, lead, answer over HTTP",
+		Long: `Run the daemon. It follows the store and answers reads, campaigns for leadership, and as the
+leader takes writes. Any number of daemons may serve one store; when the leader ends or hangs,
+another takes over.
+
+On SIGTERM it stops listening, makes durable what it has taken, releases the lease, so that
+another can lead at once, and ends with status 0. A second signal ends it at once.
+
+It listens on loopback only, unless there are tokens or client certificates, or it is told
+with --insecure-listen that everybody who reaches it may do everything.`,
+		Example: `  scheduler-store serve
+  scheduler-store serve --store s3://bucket/cells/prod?region=us-east-1 \
+    --listen 0.0.0.0:8410 --advertise https://host1.example.com:8410 \
+    --tls-cert tls.crt --tls-key tls.key --token-file tokens`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.snapshots.Every < 0 || f.snapshots.Entries < 0 {
+				return usageErrorf("--snapshot-every and --snapshot-entries can't be negative")
+			}
+			if err := (lease.Options{TTL: f.leaseTTL}).Check(); err != nil {
+				return usageErrorf("--lease-ttl: %w", err)
+			}
+			return c.serve(cmd.Context(), f)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8410", "`address` to listen on")
+	flags.StringVar(&f.advertise, "advertise", "", "`URL` by which others reach this process once it leads (default: that of --listen)")
+	flags.StringVar(&f.host, "host", "", "`name` of this host for people (default: what the system says)")
+	flags.DurationVar(&f.leaseTTL, "lease-ttl", 15*time.Second, "how long a leader may hang before another takes over, 3s to 1h")
+	flags.DurationVar(&f.snapshots.Every, "snapshot-every", time.Hour, "`time` between two snapshots")
+	flags.IntVar(&f.snapshots.Entries, "snapshot-entries", 10_000, "entries `N` of the log after which a snapshot is made in any case")
+	f.access.addFlags(flags)
+	return cmd
+}
+
+// daemon is one run of serve.
+type daemon struct {
+	logger *slog.Logger
+	store  *schedulerstore.Store
+	http   *http.Server
+}
+
+func (c *command) serve(ctx context.Context, f serveFlags) (err error) {
+	storeURL, err := c.storeURL()
+	if err != nil {
+		return err
+	}
+	settings, err := f.access.load()
+	if err != nil {
+		return err
+	}
+	listener, err := f.access.listen(f.listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() // twice is harmless
+	own := ownURL(listener.Addr(), f.host, settings.tls != nil)
+	if f.advertise == "" {
+		f.advertise = own
+	} else if err := checkAdvertised(f.advertise); err != nil {
+		return err
+	}
+
+	d := &daemon{logger: c.logger(slog.LevelInfo)}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	d.store, err = schedulerstore.Open(ctx, storeURL, schedulerstore.Options{
+		Lease:     lease.Options{TTL: f.leaseTTL, Host: f.host, URL: f.advertise},
+		Snapshots: f.snapshots, Logger: d.logger, Registerer: registry})
+	if err != nil {
+		return err
+	}
+	d.http = server.HTTPServer(server.New(d.store, server.Options{URL: f.advertise, Tokens: settings.tokens,
+		Logger: d.logger, Registerer: registry, Gatherer: registry}))
+	d.http.TLSConfig = settings.tls
+	d.http.ErrorLog = slog.NewLogLogger(d.logger.Handler(), slog.LevelDebug) // what clients do wrong
+	if settings.warning != "" {
+		d.logger.Warn(settings.warning)
+	}
+	if err := c.printListening(own); err != nil {
+		return errors.Join(err, d.store.Close(ctx))
+	}
+	return d.run(ctx, listener)
+}
+
+func (c *command) printListening(own string) error {
+	if c.output == jsonOutput {
+		_, err := fmt.Fprintf(c.stdout, "{\"listening\":%q}\n", own)
+		return err
+	}
+	_, err := fmt.Fprintf(c.stdout, "listening on %s\n", own)
+	return err
+}
+
+// run serves and campaigns until ctx ends, or HTTP fails.
+func (d *daemon) run(ctx context.Context, listener net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	campaigned := make(chan struct{})
+	go func() {
+		defer close(campaigned)
+		d.campaign(ctx)
+	}()
+	served := make(chan error, 1)
+	go func() {
+		if d.http.TLSConfig != nil {
+			served <- d.http.ServeTLS(listener, "", "")
+		} else {
+			served <- d.http.Serve(listener)
+		}
+	}()
+
+	var failed error
+	select {
+	case <-ctx.Done():
+		d.logger.Info("shutting down")
+	case failed = <-served:
+		failed = fmt.Errorf("serve HTTP: %w", failed)
+	}
+	cancel()
+	err := d.shutDown()
+	<-campaigned
+	return errors.Join(failed, err)
+}
+
+// shutDown hands leadership over first: the next leader need not wait for this
+// one's clients. Writes under way become durable and are answered.
+func (d *daemon) shutDown() error {
+	drained := make(chan struct{})
+	go func() { // stops listening at once
+		defer close(drained)
+		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+		defer cancel()
+		if err := d.http.Shutdown(ctx); err != nil {
+			d.logger.Warn("requests were cut off", "error", err)
+			_ = d.http.Close() // nothing can be done about connections that won't close
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	err := d.store.Close(ctx)
+	<-drained
+	d.logger.Info("ended")
+	return err
+}
+
+// How long the daemon waits before it campaigns again after an error.
+const (
+	minCampaignPause = time.Second
+	maxCampaignPause = 30 * time.Second
+)
+
+// campaign leads whenever it can. No error ends it: a daemon that can't lead can
+// still be read, and what is wrong may be put right.
+func (d *daemon) campaign(ctx context.Context) {
+	pause := minCampaignPause
+	for {
+		err := d.store.Campaign(ctx)
+		if err == nil {
+			pause = minCampaignPause
+			select {
+			case <-d.store.Leadership().Done():
+			case <-ctx.Done():
+			}
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		wait := pause
+		if err != nil {
+			d.logger.Error("can't lead; trying again", "in", wait, "error", err)
+			pause = min(2*pause, maxCampaignPause)
+		}
+		select {
+		case <-time.After(wait/2 + rand.N(wait/2)): // daemons that lost together don't come back together
+		case <-ctx.Done():
+			return
+		}
+	}
+}

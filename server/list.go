@@ -1,0 +1,112 @@
+package server
+
+import (
+	"bufio"
+	"fmt"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/scheduler-store/scheduler-store/schema"
+)
+
+const (
+	// listBuffer is what is sent at once, in bytes.
+	listBuffer = 64 << 10
+	// pieceTimeout is how long a client may take to take that.
+	pieceTimeout = 30 * time.Second
+)
+
+// uncounted: only going through a list tells its length.
+const uncounted = -1
+
+// list answers with {"name":[…],"total":n}. Items are written while they are found,
+// so a list may be of any length. total is known beforehand, or uncounted.
+func list[T any](q *read, name string, items iter.Seq[T], total int) error {
+	page := q.page()
+	if q.err != nil {
+		return q.err
+	}
+	if !q.found() {
+		return nil
+	}
+	out := newPieces(q.w)
+	if err := writeList(out, name, items, total, page); err != nil {
+		// It is too late to say so in any other way.
+		q.logger.Warn("list was cut off", "path", q.r.URL.Path, "error", err)
+		panic(http.ErrAbortHandler)
+	}
+	out.done()
+	return nil
+}
+
+func writeList[T any](out *pieces, name string, items iter.Seq[T], total int, page page) error {
+	enc := jsontext.NewEncoder(out, schema.JSONOptions())
+	err := writeTokens(enc, jsontext.BeginObject, jsontext.String(name), jsontext.BeginArray)
+	n := 0
+	for item := range items {
+		if total != uncounted && page.beyond(n) {
+			break
+		}
+		if page.shows(n) && err == nil {
+			err = json.MarshalEncode(enc, item)
+		}
+		if err != nil {
+			return err
+		}
+		n++
+	}
+	if total == uncounted {
+		total = n
+	}
+	if err == nil {
+		err = writeTokens(enc, jsontext.EndArray, jsontext.String("total"), jsontext.Int(int64(total)), jsontext.EndObject)
+	}
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func writeTokens(enc *jsontext.Encoder, tokens ...jsontext.Token) error {
+	for _, t := range tokens {
+		if err := enc.WriteToken(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pieces is an answer that is sent piece by piece. A client that does not take a
+// piece in time is cut off: it would keep an old state in memory.
+type pieces struct {
+	*bufio.Writer
+	control *http.ResponseController
+}
+
+type pieceWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+func newPieces(w http.ResponseWriter) *pieces {
+	control := http.NewResponseController(w)
+	// The limit for reading a request would end a long answer.
+	_ = control.SetReadDeadline(time.Time{})
+	return &pieces{bufio.NewWriterSize(&pieceWriter{w, control}, listBuffer), control}
+}
+
+// done takes the limit of the last piece from the connection, which goes on.
+func (p *pieces) done() { _ = p.control.SetWriteDeadline(time.Time{}) }
+
+func (p *pieceWriter) Write(b []byte) (int, error) {
+	_ = p.control.SetWriteDeadline(time.Now().Add(pieceTimeout))
+	n, err := p.w.Write(b)
+	if err != nil {
+		return n, fmt.Errorf("send: %w", err)
+	}
+	return n, nil
+}

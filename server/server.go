@@ -1,0 +1,142 @@
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	schedulerstore "github.com/scheduler-store/scheduler-store"
+)
+
+// Options of New. The zero value is good for a listener on loopback.
+type Options struct {
+	// URL is where clients reach this process. Nobody is sent there from here.
+	URL string
+	// Tokens are the bearer tokens of which a request needs one; see ParseTokens.
+	// None means that everybody may do everything.
+	Tokens []string
+	// MaxBodyBytes bounds the body of a request; default 16 MiB.
+	MaxBodyBytes int64
+	// CommitTimeout is how long a transaction may take, with waiting for its turn;
+	// default 30 s.
+	CommitTimeout time.Duration
+	// Logger gets failures, and at debug level every request; nil discards it.
+	Logger *slog.Logger
+	// Registerer takes the metrics; nil leaves them unregistered.
+	Registerer prometheus.Registerer
+	// Gatherer is what /metrics shows; nil means that there is no such path.
+	Gatherer prometheus.Gatherer
+}
+
+type server struct {
+	Options
+	store  *schedulerstore.Store
+	mux    *http.ServeMux
+	routes []string
+	tokens []tokenHash
+}
+
+// New returns the API of a store. It does not close the store.
+func New(store *schedulerstore.Store, o Options) http.Handler {
+	if o.MaxBodyBytes <= 0 {
+		o.MaxBodyBytes = 16 << 20
+	}
+	if o.CommitTimeout <= 0 {
+		o.CommitTimeout = 30 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &server{Options: o, store: store, mux: http.NewServeMux(), tokens: hashTokens(o.Tokens)}
+	s.addRoutes()
+	return s.around(http.HandlerFunc(s.serve))
+}
+
+func (s *server) addRoutes() {
+	s.route("GET /{$}", s.getIndex)
+	s.route("POST /v1/transactions", s.postTransaction)
+	s.route("GET /v1/tasks", s.getTasks)
+	s.route("GET /v1/tasks/{id...}", s.getTask)
+	s.route("GET /v1/cron-jobs", s.getCronJobs)
+	s.route("GET /v1/cron-jobs/{role}/{environment}/{name}", s.getCronJob)
+	s.route("GET /v1/quotas", s.getQuotas)
+	s.route("GET /v1/quotas/{role...}", s.getQuota)
+	s.route("GET /v1/hosts", s.getHosts)
+	s.route("GET /v1/hosts/{host...}", s.getHost)
+	s.route("GET /v1/job-updates", s.getJobUpdates)
+	s.route("GET /v1/job-updates/{role}/{environment}/{name}/{id...}", s.getJobUpdate)
+	s.route("GET /v1/maintenance", s.getMaintenance)
+	s.route("GET /v1/maintenance/{host...}", s.getMaintenanceRequest)
+	s.route("GET /v1/framework-id", s.getFrameworkID)
+	s.route("GET /v1/status", s.getStatus)
+	s.route("GET /v1/log", s.getLog)
+	s.route("GET /v1/log/{position}", s.getLogEntry)
+	s.route("GET /healthz", s.getHealthz)
+	s.route("GET /readyz", s.getReadyz)
+	s.route("GET /leaderz", s.getLeaderz)
+	if s.Gatherer != nil {
+		metrics := promhttp.HandlerFor(s.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true})
+		s.route("GET /metrics", func(w http.ResponseWriter, r *http.Request) error {
+			metrics.ServeHTTP(w, r)
+			return nil
+		})
+	}
+}
+
+// route adds a handler. What it returns is answered as a problem document, so it
+// must not have written anything then.
+func (s *server) route(pattern string, handle func(http.ResponseWriter, *http.Request) error) {
+	s.routes = append(s.routes, pattern)
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if err := handle(w, r); err != nil {
+			s.refuse(w, r, err)
+		}
+	})
+}
+
+// serve finds the route. ServeMux would answer in plain text where there is none.
+func (s *server) serve(w http.ResponseWriter, r *http.Request) {
+	handler, pattern := s.mux.Handler(r)
+	if pattern != "" {
+		s.mux.ServeHTTP(w, r)
+		return
+	}
+	answer := &header{http.Header{}, http.StatusNotFound}
+	handler.ServeHTTP(answer, r)
+	if answer.status == http.StatusMethodNotAllowed {
+		w.Header()["Allow"] = answer.Header()["Allow"]
+		s.refuse(w, r, newProblem(http.StatusMethodNotAllowed, "method-not-allowed", "method not allowed",
+			"%s is not for %s, only for %s", r.URL.Path, r.Method, w.Header().Get("Allow")))
+		return
+	}
+	s.refuse(w, r, newProblem(http.StatusNotFound, "no-such-path", "no such path", "there is no %s; GET / lists what there is", r.URL.Path))
+}
+
+// header takes an answer without its body.
+type header struct {
+	header http.Header
+	status int
+}
+
+func (h *header) Header() http.Header         { return h.header }
+func (h *header) Write(b []byte) (int, error) { return len(b), nil }
+func (h *header) WriteHeader(status int)      { h.status = status }
+
+// getIndex lists the paths, for people.
+func (s *server) getIndex(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("scheduler-store: durable state for a scheduler\n\n" + strings.Join(s.routes, "\n") + "\n"))
+	return nil
+}
+
+// HTTPServer returns a server for the handler, with time limits that keep idle and
+// slow clients from holding connections. There is none for a whole answer, as lists
+// may be long; each piece of one has its own.
+func HTTPServer(handler http.Handler) *http.Server {
+	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+}

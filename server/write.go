@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/schema"
+	"github.com/scheduler-store/scheduler-store/schema/api"
+	"github.com/scheduler-store/scheduler-store/schema/wire"
+)
+
+// postTransaction commits a transaction. Whatever goes wrong, the answer tells what
+// became of it.
+func (s *server) postTransaction(w http.ResponseWriter, r *http.Request) error {
+	commit, err := s.transact(w, r)
+	if err != nil {
+		p := *problemOf(err)
+		p.Outcome = notCommitted
+		if errors.Is(err, persistence.ErrUnknown) {
+			p.Outcome = unknown
+		}
+		return &p
+	}
+	return writeJSON(w, commit)
+}
+
+// transact's error matches persistence.ErrUnknown unless nothing was applied.
+func (s *server) transact(w http.ResponseWriter, r *http.Request) (c persistence.Commit, err error) {
+	if _, err = newParameters(r); err != nil {
+		return c, err
+	}
+	as, err := bodyTypeOf(r.Header)
+	if err != nil {
+		return c, err
+	}
+	o, err := conditions(r.Header)
+	if err != nil {
+		return c, err
+	}
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return c, err
+	}
+	ops, err := parseOps(as, body)
+	if err != nil {
+		return c, invalid(err)
+	}
+	if o.Key != "" {
+		o.Fingerprint = fingerprint(as, body)
+	}
+	ctx, cancel := context.WithTimeoutCause(r.Context(), s.CommitTimeout, fmt.Errorf("no answer for %v", s.CommitTimeout))
+	defer cancel()
+	pending, err := s.store.Apply(ctx, ops, o)
+	if err != nil {
+		return c, err
+	}
+	return pending.Wait(ctx)
+}
+
+// readBody reads a body that is not too large. What says that it is too large is
+// not read at all.
+func (s *server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	refuse := func() error {
+		w.Header().Set("Connection", "close") // what is left of the body is not worth reading
+		return tooLarge("the body is larger than the %d bytes allowed; split the transaction", s.MaxBodyBytes)
+	}
+	if r.ContentLength > s.MaxBodyBytes {
+		return nil, refuse()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBodyBytes))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, refuse()
+	} else if err != nil {
+		return nil, invalid(fmt.Errorf("read the body: %w", err))
+	}
+	// The limit for reading a request must not end the wait for the commit.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+// parseOps reads the ops of a transaction, at least one.
+func parseOps(as bodyType, body []byte) ([]*api.Op, error) {
+	parse := schema.ParseTransaction
+	if as == thriftBody {
+		parse = parseThrift
+	}
+	tx, err := parse(body)
+	if err != nil {
+		return nil, err
+	}
+	if len(tx.Ops) == 0 {
+		return nil, &wire.PathError{Path: "ops", Err: errors.New("empty; a transaction has at least one")}
+	}
+	return tx.Ops, nil
+}
+
+// parseThrift reads a Transaction as clients may send it. Fields that the schema
+// does not know are skipped, as is Thrift's way, but an op of an unknown kind is
+// refused.
+func parseThrift(data []byte) (*api.Transaction, error) {
+	tx := new(api.Transaction)
+	if err := tx.UnmarshalBinary(data); err != nil {
+		return nil, err
+	}
+	if err := wholeStruct(data); err != nil {
+		return nil, err
+	}
+	if tx.Idempotency != nil {
+		return nil, &wire.PathError{Path: "idempotency", Err: errors.New("not for clients; send the header Idempotency-Key")}
+	}
+	if tx.CommittedKeys != nil {
+		return nil, &wire.PathError{Path: "committedKeys", Err: errors.New("not for clients")}
+	}
+	return tx, tx.Validate()
+}
+
+// wholeStruct refuses bytes after the struct that data begins with. A struct ends
+// with its last byte, so if there is a whole one without the last byte of data,
+// that is behind it.
+func wholeStruct(data []byte) error {
+	r := wire.NewReader(data[:len(data)-1])
+	for r.Field() != 0 {
+		r.Skip()
+	}
+	if !r.Failed() {
+		return errors.New("there are bytes after the end of the Transaction")
+	}
+	return nil
+}
+
+// writeJSON answers with a value that has json tags of its own; those of package
+// api go through schema.ToJSON.
+func writeJSON(w http.ResponseWriter, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(append(body, '\n'))
+	return nil
+}
