@@ -15,7 +15,7 @@ help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 build: ## the command, as bin/scheduler-store
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/scheduler-store ./cmd/scheduler-store
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/scheduler-store ./cmd/scheduler-store
 
 run: build ## the daemon on a directory, ./scheduler-store-data
 	bin/scheduler-store serve

@@ -112,11 +112,9 @@ func idempotencyKey(values []string) (string, error) {
 	return key, nil
 }
 
-// fingerprint tells a repeat of a request from another one.
-func fingerprint(t bodyType, body []byte) []byte {
-	h := sha256.New()
-	h.Write([]byte(t))
-	h.Write([]byte{0})
-	h.Write(body)
-	return h.Sum(nil)
+// fingerprint tells a repeat of a request from another one. No body is a
+// transaction in both types, so the type is not part of it.
+func fingerprint(body []byte) []byte {
+	sum := sha256.Sum256(body)
+	return sum[:]
 }

@@ -17,7 +17,10 @@ import (
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
 )
 
-const ttl = 15 * time.Second
+const (
+	ttl       = 15 * time.Second
+	maxRecord = 1 << 20
+)
 
 // cell is a cell in memory that a test opens stores on.
 type cell struct {
@@ -39,7 +42,7 @@ func (c *cell) open(name string, o Options) *host {
 	c.Helper()
 	so := schedulerstore.Options{}
 	so.Lease.TTL, so.Lease.Host, so.Lease.URL = ttl, name, "http://"+name
-	so.Registerer = o.Registerer
+	so.Registerer, so.Log.MaxRecordBytes = o.Registerer, maxRecord
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(c.Output(), nil))
 	}

@@ -39,11 +39,10 @@ func list[T any](q *read, name string, items iter.Seq[T], total int) error {
 		q.logger.Warn("list was cut off", "path", q.r.URL.Path, "error", err)
 		panic(http.ErrAbortHandler)
 	}
-	out.done()
 	return nil
 }
 
-func writeList[T any](out *pieces, name string, items iter.Seq[T], total int, page page) error {
+func writeList[T any](out *bufio.Writer, name string, items iter.Seq[T], total int, page page) error {
 	enc := jsontext.NewEncoder(out, schema.JSONOptions())
 	err := writeTokens(enc, jsontext.BeginObject, jsontext.String(name), jsontext.BeginArray)
 	n := 0
@@ -83,26 +82,16 @@ func writeTokens(enc *jsontext.Encoder, tokens ...jsontext.Token) error {
 // pieces is an answer that is sent piece by piece. A client that does not take a
 // piece in time is cut off: it would keep an old state in memory.
 type pieces struct {
-	*bufio.Writer
-	control *http.ResponseController
-}
-
-type pieceWriter struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 }
 
-func newPieces(w http.ResponseWriter) *pieces {
-	control := http.NewResponseController(w)
-	// The limit for reading a request would end a long answer.
-	_ = control.SetReadDeadline(time.Time{})
-	return &pieces{bufio.NewWriterSize(&pieceWriter{w, control}, listBuffer), control}
+func newPieces(w http.ResponseWriter) *bufio.Writer {
+	return bufio.NewWriterSize(&pieces{w, http.NewResponseController(w)}, listBuffer)
 }
 
-// done takes the limit of the last piece from the connection, which goes on.
-func (p *pieces) done() { _ = p.control.SetWriteDeadline(time.Time{}) }
-
-func (p *pieceWriter) Write(b []byte) (int, error) {
+func (p *pieces) Write(b []byte) (int, error) {
+	// The server ends the limit with the request. A writer in a test has none.
 	_ = p.control.SetWriteDeadline(time.Now().Add(pieceTimeout))
 	n, err := p.w.Write(b)
 	if err != nil {

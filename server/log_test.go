@@ -44,6 +44,9 @@ func TestLogIsPagedNewestFirst(t *testing.T) {
 	if got := page.positions(); got != "7/1 6/1 5/1 " || page.Next != "/v1/log?before=5&limit=3" {
 		t.Errorf("first page: %s, next %s", got, page.Next)
 	}
+	if got := h.get("/v1/log?limit=3"); !strings.Contains(got, `"next":"/v1/log?before=5&limit=3"`) {
+		t.Error(got)
+	}
 	if e := page.Entries[0]; e.Kind != "records" || e.First != 7 || e.Count != 1 || e.Bytes != int64(len(h.mem.Data(e.Object))) || len(e.Writer) != 32 || e.Time.IsZero() {
 		t.Errorf("%+v", e)
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 )
 
@@ -166,25 +168,24 @@ func TestPanics(t *testing.T) {
 	t.Error("an answer that was begun looks whole")
 }
 
-// The time limits of the server do not end what may take long, and are not left on
-// a connection that goes on.
+// The limit for reading a request does not end the wait for its commit, which is
+// longer here.
 func TestHTTPServer(t *testing.T) {
 	h := newCell(t).leader("one", Options{})
 	s := httptest.NewUnstartedServer(nil)
 	s.Config = HTTPServer(h)
-	s.Config.ReadTimeout = 50 * time.Millisecond
+	s.Config.ReadTimeout = 20 * time.Millisecond
 	s.Start()
 	defer s.Close()
-	for range 3 {
-		for _, target := range []string{"/v1/tasks", "/v1/status", "/healthz"} {
-			answer, err := s.Client().Get(s.URL + target)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = answer.Body.Close()
-			if answer.StatusCode != 200 {
-				t.Errorf("%s: %d", target, answer.StatusCode)
-			}
+	h.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Under("log/"), Do: memdriver.Delay(100 * time.Millisecond)})
+	for i := range 2 {
+		answer, err := s.Client().Post(s.URL+"/v1/transactions", "application/json", strings.NewReader(save(fmt.Sprint("t", i))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode != 200 {
+			t.Errorf("transaction %d: %d", i, answer.StatusCode)
 		}
 	}
 	if s.Config.ReadHeaderTimeout == 0 || s.Config.IdleTimeout == 0 || s.Config.MaxHeaderBytes == 0 {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -126,13 +125,13 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status >= http.StatusInternalServerError && p.Status != http.StatusServiceUnavailable {
 		s.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", p.Status, "error", err)
 	}
-	body, err := json.Marshal(&p)
+	body, err := marshal(&p)
 	if err != nil {
 		panic(err) // strings and numbers only
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(body)
 }
 
 // otherLeader is the URL of the leader, without a slash at its end, if there is

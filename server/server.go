@@ -129,7 +129,7 @@ func (h *header) WriteHeader(status int)      { h.status = status }
 // getIndex lists the paths, for people.
 func (s *server) getIndex(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write([]byte("scheduler-store: durable state for a scheduler\n\n" + strings.Join(s.routes, "\n") + "\n"))
+	_, _ = w.Write([]byte("scheduler-store: durable state for a scheduler\n\n" + strings.ReplaceAll(strings.Join(s.routes, "\n"), "{$}", "") + "\n"))
 	return nil
 }
 

@@ -1,13 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/schema"
@@ -52,7 +52,7 @@ func (s *server) transact(w http.ResponseWriter, r *http.Request) (c persistence
 		return c, invalid(err)
 	}
 	if o.Key != "" {
-		o.Fingerprint = fingerprint(as, body)
+		o.Fingerprint = fingerprint(body)
 	}
 	ctx, cancel := context.WithTimeoutCause(r.Context(), s.CommitTimeout, fmt.Errorf("no answer for %v", s.CommitTimeout))
 	defer cancel()
@@ -79,8 +79,6 @@ func (s *server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	} else if err != nil {
 		return nil, invalid(fmt.Errorf("read the body: %w", err))
 	}
-	// The limit for reading a request must not end the wait for the commit.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return body, nil
 }
 
@@ -137,11 +135,20 @@ func wholeStruct(data []byte) error {
 // writeJSON answers with a value that has json tags of its own; those of package
 // api go through schema.ToJSON.
 func writeJSON(w http.ResponseWriter, v any) error {
-	body, err := json.Marshal(v)
+	body, err := marshal(v)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(body, '\n'))
+	_, _ = w.Write(body)
 	return nil
+}
+
+// marshal leaves & and < as they are: the links in answers are for copying.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }

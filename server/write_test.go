@@ -152,8 +152,8 @@ func TestRefusedTransactionsChangeNothing(t *testing.T) {
 
 // A record that is larger than the log takes is refused by the log.
 func TestRecordLargerThanTheLogTakes(t *testing.T) {
-	h := newCell(t).leader("one", Options{MaxBodyBytes: 32 << 20})
-	if p := h.refused(h.post(save(strings.Repeat("x", 17<<20))), 413, "too-large", "split the transaction"); p.Outcome != "not committed" {
+	h := newCell(t).leader("one", Options{})
+	if p := h.refused(h.post(save(strings.Repeat("x", maxRecord))), 413, "too-large", "split the transaction"); p.Outcome != "not committed" {
 		t.Errorf("outcome is %q", p.Outcome)
 	}
 	h.commit(save("t1"))
@@ -226,7 +226,7 @@ func TestReadYourWrites(t *testing.T) {
 	var writers sync.WaitGroup
 	for w := range 4 {
 		writers.Go(func() {
-			for i := range 250 {
+			for i := range 100 {
 				id := fmt.Sprintf("t%d-%d", w, i)
 				h.post(save(id))
 				if got := h.do("GET", "/v1/tasks/"+id, ""); got.Code != 200 {

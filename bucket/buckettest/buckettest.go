@@ -35,6 +35,10 @@ type Options struct {
 	// SameBytesSameVersion: the version is made of the content, so writing the
 	// same bytes again gives the same version.
 	SameBytesSameVersion bool
+	// DeleteIsNotAtomic: a replacement that races with a delete may bring the
+	// object back, or end with a strange error. The one difference that is only
+	// noted and not tested, since it shows now and then.
+	DeleteIsNotAtomic bool
 	// KeyBelowKey is what becomes of k/below when there is an object k. No key
 	// may be such a directory of another, and this is why.
 	KeyBelowKey KeyBelowKey

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -34,7 +33,7 @@ type chunk struct {
 }
 
 const (
-	chunkBytes  = 64 << 10 // at which a chunk is closed
+	chunkBytes  = 64 << 10 // what is read at once, and parsed together
 	chunksAhead = 8        // read and not taken yet
 )
 
@@ -102,40 +101,48 @@ func receive(ctx context.Context, from <-chan *chunk) (*chunk, bool) {
 	}
 }
 
-// readChunks cuts the input into chunks until it ends, or next refuses one. An
-// error is the last line of the last chunk.
+// readChunks cuts the input into chunks until it ends, or next refuses one. A line
+// never waits in a chunk for input that is yet to come. An error is the last line of
+// the last chunk.
 func readChunks(input io.Reader, next func(*chunk) bool) {
-	scanner := bufio.NewScanner(input)
-	scanner.Buffer(make([]byte, 0, 64<<10), maxLine+1) // its newline included
-	var at int64
-	scanner.Split(func(data []byte, atEOF bool) (int, []byte, error) {
-		advance, token, err := bufio.ScanLines(data, atEOF)
-		at += int64(advance)
-		return advance, token, err
-	})
-	c, size, number := newChunk(), 0, 0
-	for scanner.Scan() {
-		number++
-		text := bytes.TrimSpace(scanner.Bytes())
-		if len(text) == 0 {
-			continue
-		}
-		c.text = append(c.text, bytes.Clone(text))
-		c.lines = append(c.lines, inputLine{number: number, end: at})
-		if size += len(text); size >= chunkBytes {
+	reader := bufio.NewReaderSize(input, chunkBytes)
+	c, at := newChunk(), int64(0)
+	for number := 1; ; number++ {
+		if ready, _ := reader.Peek(reader.Buffered()); len(c.lines) > 0 && bytes.IndexByte(ready, '\n') < 0 {
 			if !next(c) {
 				return
 			}
-			c, size = newChunk(), 0
+			c = newChunk()
+		}
+		text, err := readLine(reader)
+		at += int64(len(text))
+		if text = bytes.TrimSpace(text); len(text) > 0 && (err == nil || err == io.EOF) {
+			c.text = append(c.text, text)
+			c.lines = append(c.lines, inputLine{number: number, end: at})
+		}
+		if err != nil {
+			if err != io.EOF {
+				c.lines = append(c.lines, inputLine{number: number, err: err})
+			}
+			next(c)
+			return
 		}
 	}
-	if err := scanner.Err(); err != nil {
-		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("longer than the %d bytes that a line may have", maxLine)
+}
+
+// readLine returns a line with its end. The last line may lack that; io.EOF comes
+// with it.
+func readLine(reader *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := reader.ReadSlice('\n')
+		line = append(line, part...)
+		if len(bytes.TrimRight(line, "\r\n")) > maxLine {
+			return nil, fmt.Errorf("longer than the %d bytes that a line may have", maxLine)
 		}
-		c.lines = append(c.lines, inputLine{number: number + 1, err: err})
+		if err != bufio.ErrBufferFull {
+			return line, err
+		}
 	}
-	next(c)
 }
 
 func newChunk() *chunk { return &chunk{parsed: make(chan struct{})} }

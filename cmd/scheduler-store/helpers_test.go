@@ -82,6 +82,7 @@ func (o *outcome) json() map[string]any {
 	o.Helper()
 	var document map[string]any
 	decoder := json.NewDecoder(strings.NewReader(o.stdout))
+	decoder.UseNumber()
 	if err := decoder.Decode(&document); err != nil {
 		o.Fatalf("%q: %v in %s", o.args, err, o.stdout)
 	}

@@ -133,28 +133,34 @@ func (m *MinIO) waitReady() {
 	})
 }
 
-// findMinIO looks below the project's root, which is above any test.
 func findMinIO() (string, error) {
 	if path := os.Getenv(binaryVariable); path != "" {
 		return path, nil
 	}
+	path, err := built(".cache/bin/minio")
+	if err != nil {
+		return "", fmt.Errorf("%w: run make servers, or name one with %s", err, binaryVariable)
+	}
+	return path, nil
+}
+
+// built is a file that make has built, below the project's root, which is above
+// any test.
+func built(name string) (string, error) {
 	directory, err := os.Getwd()
 	if err != nil {
 		return "", err
 	}
-	for {
-		if isFile(filepath.Join(directory, "integration", "tools", "minio", "go.mod")) {
-			break
-		}
+	for !isFile(filepath.Join(directory, "integration", "tools", "minio", "go.mod")) {
 		parent := filepath.Dir(directory)
 		if parent == directory {
-			return "", fmt.Errorf("not inside the project; name a MinIO binary with %s", binaryVariable)
+			return "", errors.New("not inside the project")
 		}
 		directory = parent
 	}
-	path := filepath.Join(directory, ".cache", "bin", "minio")
+	path := filepath.Join(directory, name)
 	if !isFile(path) {
-		return "", fmt.Errorf("there is no MinIO at %s: run make servers, or name one with %s", path, binaryVariable)
+		return "", fmt.Errorf("there is no %s", path)
 	}
 	return path, nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -13,11 +14,22 @@ import (
 	"github.com/versity/versitygw/embedgw"
 )
 
-// StartVersityGW starts versitygw. A process can run one at a time. Its data is
-// in the test's directory, whose file system must have extended attributes.
+// StartVersityGW starts versitygw. A process can run one at a time, and while it
+// runs, its data directory is the process's working directory. The file system
+// must have extended attributes.
 func StartVersityGW(t testing.TB) *S3 {
 	t.Helper()
-	store, err := posix.New(t.TempDir(), meta.XattrMeta{}, posix.PosixOpts{})
+	directory, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := t.TempDir()
+	t.Cleanup(func() {
+		if err := os.Chdir(directory); err != nil {
+			t.Error(err)
+		}
+	})
+	store, err := posix.New(data, meta.XattrMeta{}, posix.PosixOpts{})
 	if err != nil {
 		t.Fatalf("versitygw: %v", err)
 	}

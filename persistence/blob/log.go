@@ -120,11 +120,11 @@ func (l *Log) openCell(ctx context.Context) (bucket.Object, error) {
 	if !errors.Is(err, bucket.ErrNotExist) {
 		return object, err
 	}
-	if l.options.ReadOnly {
-		return object, fmt.Errorf("%w: %s has no %s; check the URL, or make a cell with 'serve' or 'apply'", ErrNoCell, l.bucket.Name(), cellKey)
-	}
 	if err := l.refuseOrphans(ctx); err != nil {
 		return object, err
+	}
+	if l.options.ReadOnly {
+		return object, fmt.Errorf("%w: %s has no %s; check the URL, or make a cell with 'serve' or 'apply'", ErrNoCell, l.bucket.Name(), cellKey)
 	}
 	data, err := checked.Encode(&Cell{Format: cellFormat, ID: persistence.NewWriterID().String(), Window: Window,
 		Made: time.Now().UTC().Truncate(time.Millisecond)})
@@ -138,8 +138,8 @@ func (l *Log) openCell(ctx context.Context) (bucket.Object, error) {
 	return bucket.Object{Data: data, Version: version}, err
 }
 
-// refuseOrphans keeps a new cell from being made where one has lost its
-// cell.json: that would hide the data that is still there.
+// refuseOrphans keeps a place from being taken for free where a cell has lost its
+// cell.json: a new one would hide the data that is still there.
 func (l *Log) refuseOrphans(ctx context.Context) error {
 	for info, err := range l.bucket.List(ctx, logPrefix, "") {
 		if err != nil {

@@ -1,0 +1,158 @@
+package servers
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Binary is the command under test, bin/scheduler-store of the project. It fails
+// the test if there is none.
+func Binary(t testing.TB) string {
+	t.Helper()
+	path, err := built("bin/scheduler-store")
+	if err != nil {
+		t.Fatalf("%v: run make build", err)
+	}
+	return path
+}
+
+// Run runs the command to its end and returns what it printed, and its exit status.
+func Run(t testing.TB, stdin io.Reader, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, Binary(t), args...)
+	var out, errs bytes.Buffer
+	c.Stdin, c.Stdout, c.Stderr = stdin, &out, &errs
+	err := c.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		status = exit.ExitCode()
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return out.String(), errs.String(), status
+}
+
+// Daemon is a process of 'scheduler-store serve'.
+type Daemon struct {
+	URL     string
+	t       testing.TB
+	process *os.Process
+	ended   chan struct{}
+	log     *lockedBuffer
+}
+
+// StartDaemon starts a daemon on a store and waits until it listens.
+func StartDaemon(t testing.TB, store string, args ...string) *Daemon {
+	t.Helper()
+	d := &Daemon{t: t, ended: make(chan struct{}), log: &lockedBuffer{}}
+	c := exec.Command(Binary(t), append([]string{"serve", "--store", store, "--listen", "127.0.0.1:0"}, args...)...)
+	c.Stderr = d.log
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	endWithThread(c)
+	started := make(chan error)
+	go func() { // ends with the process
+		defer close(d.ended)
+		runtime.LockOSThread() // the process is bound to this thread
+		defer runtime.UnlockOSThread()
+		err := c.Start()
+		started <- err
+		if err == nil {
+			_, _ = c.Process.Wait()
+		}
+	}()
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+	d.process = c.Process
+	t.Cleanup(func() {
+		d.Kill()
+		if t.Failed() {
+			t.Logf("what the daemon at %s said:\n%s", d.URL, d.log)
+		}
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
+	if err != nil || !ok {
+		d.Kill()
+		t.Fatalf("daemon did not start: %q, %v\n%s", line, err, d.log)
+	}
+	d.URL = url
+	return d
+}
+
+// Signal sends a signal to the process.
+func (d *Daemon) Signal(s syscall.Signal) {
+	d.t.Helper()
+	if err := d.process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		d.t.Fatal(err)
+	}
+}
+
+// Kill ends the process with SIGKILL and waits until it is gone.
+func (d *Daemon) Kill() {
+	d.t.Helper()
+	d.Signal(syscall.SIGKILL)
+	<-d.ended
+}
+
+// Ended is closed when the process is gone.
+func (d *Daemon) Ended() <-chan struct{} { return d.ended }
+
+// Log is what the daemon has logged.
+func (d *Daemon) Log() string { return d.log.String() }
+
+// Get asks the daemon, and returns the answer's status and body.
+func (d *Daemon) Get(path string) (int, string, error) {
+	return d.Do(http.MethodGet, path, nil, nil)
+}
+
+// client has no connection left from a process that was killed.
+var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+
+// Do sends a request to the daemon, and returns the answer's status and body.
+func (d *Daemon) Do(method, path string, body []byte, header map[string]string) (int, string, error) {
+	request, err := http.NewRequestWithContext(d.t.Context(), method, d.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	for name, value := range header {
+		request.Header.Set(name, value)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(answer), err
+}
+
+// WaitFor waits until a GET of path has a status, and returns how long that took.
+func (d *Daemon) WaitFor(path string, status int) time.Duration {
+	d.t.Helper()
+	start := time.Now()
+	waitUntil(d.t, fmt.Sprintf("%s%s with %d", d.URL, path, status), func(context.Context) error {
+		got, body, err := d.Get(path)
+		if err == nil && got != status {
+			err = fmt.Errorf("%d %s", got, body)
+		}
+		return err
+	})
+	return time.Since(start)
+}
