@@ -1,8 +1,6 @@
 package durability
 
 import (
-	"slices"
-
 	"github.com/scheduler-store/scheduler-store/schema/api"
 )
 
@@ -21,6 +19,9 @@ type opList struct {
 	// merge is the first op that others may merge with: those before it belong
 	// to an outer transaction, which may outlive the nested one.
 	merge int
+	// at is where each task id stands in the last op, if that is of tasks: so
+	// merging costs what is merged, not what is there. nil when not known.
+	at map[string]int
 }
 
 // mark is a place to which the list can be cut back.
@@ -29,32 +30,30 @@ type mark struct{ length, merge int }
 // begin starts a nested part: nothing in it merges with what was before.
 func (l *opList) begin() mark {
 	m := mark{len(l.ops), l.merge}
-	l.merge = len(l.ops)
+	l.merge, l.at = len(l.ops), nil
 	return m
 }
 
 // cut drops what was added since the mark.
-func (l *opList) cut(m mark) { l.ops, l.merge = l.ops[:m.length], m.merge }
+func (l *opList) cut(m mark) { l.ops, l.merge, l.at = l.ops[:m.length], m.merge, nil }
 
 // add takes an op; the list owns it from here on.
 func (l *opList) add(op *api.Op) {
-	if last := len(l.ops) - 1; last >= l.merge && mergeInto(l.ops[last], op) {
+	if last := len(l.ops) - 1; last >= l.merge && l.mergeInto(l.ops[last], op) {
 		return
 	}
-	l.ops = append(l.ops, op)
+	l.ops, l.at = append(l.ops, op), nil
 }
 
-// mergeInto merges a later op into an earlier one, if their kind does that.
-func mergeInto(earlier, later *api.Op) bool {
+// mergeInto merges a later op into the last one, if their kind does that.
+func (l *opList) mergeInto(earlier, later *api.Op) bool {
 	switch {
 	case earlier.SaveFrameworkID != nil && later.SaveFrameworkID != nil:
 		earlier.SaveFrameworkID = later.SaveFrameworkID
 	case earlier.SaveTasks != nil && later.SaveTasks != nil:
-		earlier.SaveTasks.Tasks = mergeTasks(earlier.SaveTasks.Tasks, later.SaveTasks.Tasks)
+		l.mergeTasks(earlier.SaveTasks, later.SaveTasks)
 	case earlier.RemoveTasks != nil && later.RemoveTasks != nil:
-		ids := append(earlier.RemoveTasks.TaskIDs, later.RemoveTasks.TaskIDs...)
-		slices.Sort(ids)
-		earlier.RemoveTasks.TaskIDs = slices.Compact(ids)
+		l.mergeIDs(earlier.RemoveTasks, later.RemoveTasks)
 	case earlier.SaveHostAttributes != nil && later.SaveHostAttributes != nil &&
 		earlier.SaveHostAttributes.HostAttributes.Host == later.SaveHostAttributes.HostAttributes.Host:
 		earlier.SaveHostAttributes = later.SaveHostAttributes
@@ -64,22 +63,35 @@ func mergeInto(earlier, later *api.Op) bool {
 	return true
 }
 
-func mergeTasks(earlier, later []*api.ScheduledTask) []*api.ScheduledTask {
-	if len(later) == 0 {
-		return earlier
+func (l *opList) mergeTasks(earlier, later *api.SaveTasks) {
+	if l.at == nil {
+		l.at = make(map[string]int, len(earlier.Tasks)+len(later.Tasks))
+		for i, task := range earlier.Tasks {
+			l.at[task.AssignedTask.TaskID.Value] = i
+		}
 	}
-	at := make(map[string]int, len(earlier)+len(later))
-	for i, task := range earlier {
-		at[task.AssignedTask.TaskID.Value] = i
-	}
-	for _, task := range later {
+	for _, task := range later.Tasks {
 		id := task.AssignedTask.TaskID.Value
-		if i, ok := at[id]; ok {
-			earlier[i] = task
+		if i, ok := l.at[id]; ok {
+			earlier.Tasks[i] = task
 			continue
 		}
-		at[id] = len(earlier)
-		earlier = append(earlier, task)
+		l.at[id] = len(earlier.Tasks)
+		earlier.Tasks = append(earlier.Tasks, task)
 	}
-	return earlier
+}
+
+func (l *opList) mergeIDs(earlier, later *api.RemoveTasks) {
+	if l.at == nil {
+		l.at = make(map[string]int, len(earlier.TaskIDs)+len(later.TaskIDs))
+		for i, id := range earlier.TaskIDs {
+			l.at[id] = i
+		}
+	}
+	for _, id := range later.TaskIDs {
+		if _, ok := l.at[id]; !ok {
+			l.at[id] = len(earlier.TaskIDs)
+			earlier.TaskIDs = append(earlier.TaskIDs, id)
+		}
+	}
 }

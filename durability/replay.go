@@ -22,8 +22,11 @@ var _ persistence.Consumer = (*Storage)(nil)
 
 // Reset starts over. Readers keep what they see until the new state is whole.
 func (s *Storage) Reset(at persistence.Point) error {
-	s.replay = &replay{tx: storage.NewState(storage.Options{}).Begin(), keys: newKeys(), number: at.Transaction,
-		last: settled(persistence.Commit{Transaction: at.Transaction})}
+	last := persistence.Commit{Transaction: at.Transaction, Epoch: at.Epoch}
+	if at.Next > 0 {
+		last.Position = at.Next - 1
+	}
+	s.replay = &replay{tx: storage.NewState(storage.Options{}).Begin(), keys: newKeys(), number: at.Transaction, last: settled(last)}
 	return nil
 }
 

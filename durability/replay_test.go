@@ -221,3 +221,22 @@ func TestNeighboursCoalesce(t *testing.T) {
 	}
 	same(t, l.replayed(t), s)
 }
+
+// A transaction of many small saves costs what it saves, not its square.
+func TestManySmallSavesMergeInLinearTime(t *testing.T) {
+	merge := func(n int) float64 {
+		return testing.AllocsPerRun(1, func() {
+			var l opList
+			for i := range n {
+				l.add(&api.Op{SaveTasks: &api.SaveTasks{Tasks: []*api.ScheduledTask{newTask(fmt.Sprint(i), api.ScheduleStatusPENDING)}}})
+				l.add(&api.Op{SaveTasks: &api.SaveTasks{Tasks: []*api.ScheduledTask{newTask("0", api.ScheduleStatusRUNNING)}}})
+			}
+			if len(l.ops) != 1 || len(l.ops[0].SaveTasks.Tasks) != n {
+				t.Fatalf("%d ops", len(l.ops))
+			}
+		})
+	}
+	if few, many := merge(500), merge(5000); many > 15*few {
+		t.Errorf("ten times the saves take %.0f allocations instead of %.0f", many, few)
+	}
+}

@@ -90,7 +90,7 @@ func (a *access) listen(address string) (net.Listener, error) {
 		return nil, usageErrorf("--listen: %w; want host:port, as in 127.0.0.1:8410", err)
 	}
 	authenticated := a.tokenFile != "" || a.clientCA != ""
-	if false && !authenticated && !a.insecure {
+	if !resolved.IP.IsLoopback() && !authenticated && !a.insecure {
 		return nil, usageErrorf("--listen %s is not loopback: give --token-file or --client-ca, or --insecure-listen if everybody who reaches it may do everything", address)
 	}
 	// The address that was looked at, and not what its name means at the next look.
