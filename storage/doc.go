@@ -32,6 +32,7 @@
 //	tree.go        the copy-on-write tree      errors.go      the kinds of errors
 //	tasks.go       task store                  taskquery.go   its queries
 //	taskindex.go   its indices                 interning.go   one copy of equal configs
+//	merge.go       reading an index by id      keys.go        the order of keys
 //	cronjobs.go, quotas.go, hosts.go, maintenance.go, jobupdates.go: the other stores
 //	updatequery.go queries of job updates      prune.go       which updates are history
 //	query.go       building task queries       page.go        offset and limit

@@ -294,3 +294,33 @@ func TestPrunableJobUpdates(t *testing.T) {
 		})
 	}
 }
+
+// Versions share the events they have in common, and no more than that.
+func TestEventsOfOldVersionsStay(t *testing.T) {
+	k := updateKey("r/e/j", "u")
+	times := func(s *storage.State) []int64 {
+		var all []int64
+		u, _ := s.JobUpdates().Fetch(k)
+		for _, e := range u.UpdateEvents {
+			all = append(all, e.TimestampMs)
+		}
+		for _, e := range u.InstanceEvents {
+			all = append(all, e.TimestampMs)
+		}
+		return all
+	}
+	add := func(s *storage.State, ms int64) *storage.State {
+		tx := s.Begin()
+		must(t, tx.JobUpdates().SaveEvent(k, event(api.JobUpdateStatusABORTED, ms)))
+		must(t, tx.JobUpdates().SaveInstanceEvent(k, instanceEvent("x", ms)))
+		return tx.Commit()
+	}
+	tx := begin()
+	must(t, tx.JobUpdates().Save(update(k)))
+	base := add(add(add(tx.Commit(), 10), 20), 30)
+	late, one, other := add(base, 5), add(base, 40), add(base, 50)
+	wantSame(t, "base", times(base), []int64{10, 20, 30, 10, 20, 30})
+	wantSame(t, "late", times(late), []int64{5, 10, 20, 30, 5, 10, 20, 30})
+	wantSame(t, "one", times(one), []int64{10, 20, 30, 40, 10, 20, 30, 40})
+	wantSame(t, "other", times(other), []int64{10, 20, 30, 50, 10, 20, 30, 50})
+}
