@@ -7,7 +7,7 @@ BIN   := $(CACHE)/bin
 # Modules of this repository; the tools' modules have no code of their own.
 MODULES := . integration bench schema/gen
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -X main.version=$(VERSION)
+LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .PHONY: help build run check test unit integration lint fmt bench servers generate clean
 

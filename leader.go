@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/checked"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
@@ -54,6 +55,9 @@ func (s *Store) Campaign(ctx context.Context) error {
 	o.Observe = s.observeLease
 	l, err := lease.Acquire(ctx, s.bucket, persistence.NewWriterID(), 1, o)
 	if err != nil {
+		if lasting(err) {
+			s.cantContend(err)
+		}
 		return fmt.Errorf("campaign: %w", err)
 	}
 	e := &election{ctx, l, make(chan error, 1)}
@@ -209,5 +213,5 @@ func (s *Store) release(l *lease.Lease) {
 
 // lasting tells whether an error will be the same at the next try.
 func lasting(err error) bool {
-	return errors.Is(err, blob.ErrDamaged) || blob.IsNewerFormat(err) || errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket)
+	return errors.Is(err, blob.ErrDamaged) || errors.Is(err, checked.ErrDamaged) || blob.IsNewerFormat(err) || errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket)
 }

@@ -30,9 +30,10 @@ type progress struct {
 	lease      *lease.Lease // of a leader
 	leadership context.Context
 	lost       context.CancelCauseFunc
-	problem    error
-	leader     *lease.State // as last seen
-	snapshot   *snapshot.Manifest
+	// What keeps this process from following, and from contending for the lease.
+	problem, noLease error
+	leader           *lease.State // as last seen
+	snapshot         *snapshot.Manifest
 }
 
 // endedContext is a context that has ended with a cause.
@@ -53,7 +54,7 @@ func (s *Store) Leadership() context.Context {
 func (s *Store) leading(l *lease.Lease) {
 	s.mu.Lock()
 	p := &s.progress
-	p.role, p.lease, p.problem = Leader, l, nil
+	p.role, p.lease, p.problem, p.noLease = Leader, l, nil, nil
 	p.leadership, p.lost = context.WithCancelCause(context.Background())
 	s.mu.Unlock()
 	s.logger.Info("leading", "epoch", l.Epoch(), "transaction", s.storage.Checkpoint().At.Transaction)
@@ -88,16 +89,33 @@ func (s *Store) trouble(doing string, err error) {
 	s.logger.Error("can't go on "+doing, "error", err, "lasting", lasting(err))
 }
 
+// cantContend notes why this process can't contend for the lease.
+func (s *Store) cantContend(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress.noLease = err
+}
+
+// problem is what keeps this process from going on, if anything does.
 func (s *Store) problem() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.progress.any()
+}
+
+// followProblem is what keeps it from following only.
+func (s *Store) followProblem() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.progress.problem
 }
 
+func (p *progress) any() error { return errors.Join(p.problem, p.noLease) }
+
 func (s *Store) observeLease(state lease.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.progress.leader = &state
+	s.progress.leader, s.progress.noLease = &state, nil
 }
 
 func (s *Store) noteSnapshot(m *snapshot.Manifest) {
@@ -171,8 +189,8 @@ func (s *Store) Status() Status {
 	if m := p.snapshot; m != nil {
 		status.LastSnapshot = &SnapshotStatus{m.Name, m.At.Transaction, m.Made, m.Bytes()}
 	}
-	if p.problem != nil {
-		status.Problem, status.ProblemLasts = p.problem.Error(), lasting(p.problem)
+	if problem := p.any(); problem != nil {
+		status.Problem, status.ProblemLasts = problem.Error(), lasting(problem)
 	}
 	return status
 }

@@ -194,7 +194,7 @@ func (s *Store) Recovered(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if err := s.problem(); err != nil && lasting(err) {
+		if err := s.followProblem(); err != nil && lasting(err) {
 			return err
 		}
 		select {

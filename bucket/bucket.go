@@ -245,8 +245,11 @@ func (b *Bucket) path(key string) (string, error) {
 }
 
 func (b *Bucket) wrap(operation, key string, err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case key == "":
+		return fmt.Errorf("%s %s: %w", operation, b.name, err)
 	}
 	return fmt.Errorf("%s %s of %s: %w", operation, key, b.name, err)
 }

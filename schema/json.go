@@ -61,18 +61,19 @@ func FromJSON(data []byte, v any) error {
 // JSONOptions returns the options of ToJSON and FromJSON, for use with encoders and decoders. Numbers
 // that JSON lacks are written as the strings "NaN", "Infinity" and "-Infinity", so that whatever was
 // stored can be shown.
-func JSONOptions() json.Options {
-	return json.JoinOptions(
-		json.Deterministic(true),
-		json.RejectUnknownMembers(true),
-		json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, f float64) error {
-			return enc.WriteToken(jsontext.Float(f))
-		})),
-		json.WithUnmarshalers(json.JoinUnmarshalers(
-			noNull[bool](), noNull[int32](), noNull[int64](), noNull[string](), json.UnmarshalFromFunc(readDouble),
-		)),
-	)
-}
+func JSONOptions() json.Options { return jsonOptions }
+
+// jsonOptions never change. They are made once: that costs as much as reading a small transaction.
+var jsonOptions = json.JoinOptions(
+	json.Deterministic(true),
+	json.RejectUnknownMembers(true),
+	json.WithMarshalers(json.MarshalToFunc(func(enc *jsontext.Encoder, f float64) error {
+		return enc.WriteToken(jsontext.Float(f))
+	})),
+	json.WithUnmarshalers(json.JoinUnmarshalers(
+		noNull[bool](), noNull[int32](), noNull[int64](), noNull[string](), json.UnmarshalFromFunc(readDouble),
+	)),
+)
 
 // noNull refuses null for a value that cannot be unset, which would else become zero. An Optional
 // sees null first and is not affected.
