@@ -52,7 +52,7 @@ func (s *Store) Campaign(ctx context.Context) error {
 		return nil
 	}
 	o := s.options.Lease
-	o.Observe = s.observeLease
+	o.Observe, o.Durable = s.observeLease, s.durablePositions
 	l, err := lease.Acquire(ctx, s.bucket, persistence.NewWriterID(), 1, o)
 	if err != nil {
 		if lasting(err) {
@@ -124,6 +124,7 @@ func (s *Store) follow(reader *blob.Reader) *election {
 
 // lead takes over with a lease that was won and leads until that ends.
 func (s *Store) lead(reader *blob.Reader, e *election) {
+	defer s.reigned.Store(false)
 	defer s.release(e.lease)
 	ctx, cancel := context.WithCancelCause(e.ctx) // of taking over
 	defer cancel(nil)
@@ -136,6 +137,7 @@ func (s *Store) lead(reader *blob.Reader, e *election) {
 		return
 	}
 	s.caughtUp()
+	s.reigned.Store(true)
 	s.storage.Lead(writer)
 	if s.options.Initialize != nil {
 		if err := s.storage.Write(ctx, s.options.Initialize); err != nil {
@@ -149,6 +151,16 @@ func (s *Store) lead(reader *blob.Reader, e *election) {
 	e.result <- nil
 	s.reign(writer, e.lease)
 	s.storage.StepDown()
+}
+
+// durablePositions is what the lease says of the log while this process leads, and
+// once more when it lets go: so that the loss of the log's last entries is noticed.
+// Before it has sealed the log it does not know for sure what is durable.
+func (s *Store) durablePositions() persistence.Position {
+	if !s.reigned.Load() {
+		return 0
+	}
+	return s.storage.Checkpoint().At.Next
 }
 
 // takeOver seals the log, with a larger epoch where the lease's is too small.

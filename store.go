@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -77,6 +78,10 @@ type Store struct {
 	ctx         context.Context // ends when the store is closed
 	closing     context.Context // bounds what Close waits for; set before quit
 	ended       chan struct{}   // the run goroutine has ended
+
+	// reigned is set from the seal until the lease is released: the state is that
+	// of a leader, all of it durable.
+	reigned atomic.Bool
 
 	mu        sync.Mutex
 	recovered chan struct{} // closed when the end of the log was reached once

@@ -436,6 +436,33 @@ func TestDamageIsSaidAndNothingIsServedAsWhole(t *testing.T) {
 	})
 }
 
+// Nothing in the log shows that its last entries are gone; the lease does.
+func TestLossOfTheLastEntriesIsDamage(t *testing.T) {
+	for _, alive := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCell(t)
+			one := c.leader("one")
+			c.write(one, "a")
+			c.write(one, "b")
+			if alive {
+				time.Sleep(ttl) // a renewal
+			} else if err := one.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			lost := blob.Key(1, 2)
+			c.mem.Remove(lost)
+			two := c.open("two", Options{})
+			if err := two.Recovered(t.Context()); !errors.Is(err, blob.ErrDamaged) || !strings.Contains(err.Error(), lost) {
+				t.Errorf("alive %t: recovery without the last entry: %v", alive, err)
+			}
+			report, err := two.Log().Verify(t.Context(), nil)
+			if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0], lost) {
+				t.Errorf("alive %t: verify: %+v, %v", alive, report, err)
+			}
+		})
+	}
+}
+
 func TestReadOnlyNeverWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCell(t)

@@ -38,6 +38,9 @@ type Options struct {
 	// Poll is how often the lease is read while somebody else holds it; 0 means a
 	// tenth of the TTL, 400 ms at most.
 	Poll time.Duration
+	// Durable, if set, is asked before each renewal for the number of positions that
+	// are durable in the log; see State.Durable. It must not wait.
+	Durable func() persistence.Position
 	// Observe, if set, is called by Acquire with what the lease says whenever
 	// that is more than a renewal, so that who waits can tell who leads.
 	Observe func(State)
@@ -188,7 +191,7 @@ func (c *contender) take(ctx context.Context) (*Lease, error) {
 	next := State{
 		Epoch: max(c.seen.Epoch+1, c.minEpoch), Holder: c.holder,
 		Host: c.options.Host, URL: c.options.URL, TTL: c.options.TTL,
-		Beat: c.seen.Beat + c.tries, Renewed: wallClock(),
+		Beat: c.seen.Beat + c.tries, Durable: c.seen.Durable, Renewed: wallClock(),
 	}
 	// An answer after the deadline would be of no use.
 	deadline := sent.Add(usable(next.TTL))

@@ -131,6 +131,9 @@ func (l *Lease) next(change func(State) State) (State, bucket.Version) {
 	l.beat++
 	s := change(l.state)
 	s.Beat, s.Renewed = l.beat, wallClock()
+	if l.options.Durable != nil {
+		s.Durable = max(s.Durable, l.options.Durable())
+	}
 	return s, l.version
 }
 

@@ -37,6 +37,11 @@ type State struct {
 	// every body unique, without which a store that derives versions from the
 	// content could not tell a changed lease from an unchanged one.
 	Beat uint64
+	// Durable counts the log's positions that holders knew to be durable: all below
+	// it are. It only grows, and it is never ahead of what is true, so a log that
+	// ends before it has lost its last entries, which nothing in the log itself
+	// could show.
+	Durable persistence.Position
 	// Renewed is the holder's wall clock at its last change, to the millisecond.
 	// It is for people only: no decision rests on it.
 	Renewed time.Time
@@ -63,6 +68,7 @@ type object struct {
 	State   string                `json:"state"`
 	Breaker *persistence.WriterID `json:"breaker,omitzero"`
 	Beat    uint64                `json:"beat"`
+	Durable persistence.Position  `json:"durable"`
 	Renewed time.Time             `json:"renewed"`
 }
 
@@ -76,7 +82,7 @@ func encode(s State) ([]byte, error) {
 		Format: format, Epoch: s.Epoch, Holder: s.Holder,
 		Host: strings.ToValidUTF8(s.Host, "?"), URL: strings.ToValidUTF8(s.URL, "?"),
 		TTL: s.TTL.Milliseconds(), State: stateHeld, Beat: s.Beat,
-		Renewed: s.Renewed,
+		Durable: s.Durable, Renewed: s.Renewed,
 	}
 	if s.Released {
 		o.State = stateReleased
@@ -104,7 +110,7 @@ func decode(data []byte) (State, error) {
 	s := State{
 		Epoch: o.Epoch, Holder: o.Holder, Host: o.Host, URL: o.URL,
 		TTL: time.Duration(o.TTL) * time.Millisecond, Released: o.State == stateReleased,
-		Beat: o.Beat, Renewed: o.Renewed,
+		Beat: o.Beat, Durable: o.Durable, Renewed: o.Renewed,
 	}
 	if o.Breaker != nil {
 		s.Breaker = *o.Breaker

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,6 +33,7 @@ func TestFormOfTheObject(t *testing.T) {
   "ttl": 15000,
   "state": "held",
   "beat": 1,
+  "durable": 0,
   "renewed": "2000-01-01T00:00:00Z",
   "sha256": "`
 		if got := string(store.Data(lease.Key)); !strings.HasPrefix(got, want) {
@@ -157,5 +159,41 @@ func TestWatch(t *testing.T) {
 		for range lease.Watch(t.Context(), newNode(store).bucket(), 0) {
 			break
 		}
+	})
+}
+
+// What holders know to be durable stays in the lease, whoever holds it, and only
+// grows.
+func TestDurablePositionsOnlyGrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memdriver.New()
+		var durable atomic.Uint64
+		o := lease.Options{Durable: func() persistence.Position { return persistence.Position(durable.Load()) }}
+		one := acquire(t, newNode(store), 0, o)
+		want := func(what string, n persistence.Position) {
+			t.Helper()
+			if got := read(t, store).Durable; got != n {
+				t.Errorf("%s: %d positions, want %d", what, got, n)
+			}
+		}
+		want("a holder that has not led yet", 0)
+		durable.Store(7)
+		time.Sleep(ttl)
+		want("after a renewal", 7)
+		durable.Store(9)
+		if err := one.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		want("released", 9)
+		durable.Store(0)
+		two := acquire(t, newNode(store), 0, o)
+		want("the next holder, which knows nothing yet", 9)
+		time.Sleep(ttl)
+		want("its renewals", 9)
+		if _, err := lease.Break(t.Context(), newNode(store).bucket()); err != nil {
+			t.Fatal(err)
+		}
+		want("broken", 9)
+		<-two.Context().Done()
 	})
 }

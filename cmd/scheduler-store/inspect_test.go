@@ -255,7 +255,9 @@ func TestLogVerify(t *testing.T) {
 		if err := os.Remove(filepath.Join(store, "lease.json")); err != nil {
 			t.Fatal(err)
 		}
-		wantAt(t, verify(t, store, exitOK), "absent", "lease")
+		document := verify(t, store, exitError)
+		wantAt(t, document, "absent", "lease")
+		names(t, document, "lease.json")
 	})
 	t.Run("damaged lease", func(t *testing.T) {
 		store := threeLeaders(t)

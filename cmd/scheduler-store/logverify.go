@@ -104,7 +104,10 @@ func verifyLease(ctx context.Context, b *bucket.Bucket, v *verdict) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, bucket.ErrNotExist):
-		v.Lease = "absent" // no problem: epochs go on from the log's
+		v.Lease = "absent"
+		if v.Seals > 0 { // harmless for the data: epochs go on from the log's; but nothing deletes it
+			v.problem(fmt.Errorf("%s is missing, though %d leaders have led; the next one makes it anew", lease.Key, v.Seals))
+		}
 	case errors.Is(err, checked.ErrDamaged):
 		v.Lease = "damaged"
 		v.problem(err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/snapshot"
 )
@@ -18,8 +20,9 @@ var errThere = errors.New("the entry is there now")
 // request is made after the answer to the one before; the order matters (protocol
 // §9.3), and each step is there because data is lost without it:
 //
-//  1. LIST the log from here on. If what it shows could not be there unless the
-//     entry here had been, GET that once more: it may have come since.
+//  1. LIST the log from here on, and GET the lease. If what they show could not be
+//     there unless the entry here had been, GET that once more: it may have come
+//     since.
 //  2. The look: the newest manifest must be on this reader's own chain. If not,
 //     the entry here may have been collected, and the reader begins again.
 //  3. Only now: something that is missing although the LIST shows its successors,
@@ -28,7 +31,7 @@ var errThere = errors.New("the entry is there now")
 // It returns nil at the end, errThere, errBeginAgain, a DamageError, or what
 // kept it from knowing.
 func (r *Reader) confirmEnd(ctx context.Context, fault error) error {
-	evidence, err := r.evidenceBeyond(ctx)
+	evidence, err := r.log.evidenceBeyond(ctx, r.at.Epoch, r.at.Next)
 	if err != nil {
 		return err
 	}
@@ -56,12 +59,27 @@ func (r *Reader) confirmEnd(ctx context.Context, fault error) error {
 	return nil
 }
 
-// evidenceBeyond lists the log from the reader's point on, and names an object
-// that shows that the entry there exists or existed: a seal after it, an entry of
-// a later epoch, one beyond the upload window, or one whose writer knew that it
-// was durable. Anything else may be what a writer that died had on its way.
-func (r *Reader) evidenceBeyond(ctx context.Context) (string, error) {
-	return r.log.beyond(ctx, logPrefix, r.at.Epoch, r.at.Next)
+// evidenceBeyond names an object that shows that the entry at a place exists or
+// existed. The log from there on shows it by a seal after it, an entry of a later
+// epoch, one beyond the upload window, or one whose writer knew that it was durable;
+// anything else may be what a writer that died had on its way. The lease shows it by
+// what its holders knew to be durable: that reveals the loss of the very last
+// entries, after which the log has nothing.
+func (l *Log) evidenceBeyond(ctx context.Context, epoch persistence.Epoch, position persistence.Position) (string, error) {
+	evidence, err := l.beyond(ctx, logPrefix, epoch, position)
+	if evidence != "" || err != nil {
+		return evidence, err
+	}
+	state, err := lease.Read(ctx, l.bucket)
+	switch {
+	case errors.Is(err, bucket.ErrNotExist), errors.Is(err, checked.ErrDamaged), errors.Is(err, checked.ErrNewerFormat):
+		return "", nil // it is evidence only where there is any
+	case err != nil:
+		return "", err
+	case state.Durable > position:
+		return fmt.Sprintf("%s, which says that all positions below %d are durable,", lease.Key, state.Durable), nil
+	}
+	return "", nil
 }
 
 // checkBeyondSeal makes sure, when a seal is crossed, that nothing in its epoch

@@ -81,7 +81,7 @@ func (v *verifier) step(ctx context.Context) (bool, error) {
 	got := v.fetch.get(ctx, v.at.Epoch, v.at.Next)
 	switch {
 	case errors.Is(got.err, bucket.ErrNotExist):
-		evidence, err := v.log.beyond(ctx, logPrefix, v.at.Epoch, v.at.Next)
+		evidence, err := v.log.evidenceBeyond(ctx, v.at.Epoch, v.at.Next)
 		if err != nil && !errors.Is(err, ErrDamaged) || evidence == "" {
 			return false, err
 		}
