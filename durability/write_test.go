@@ -265,3 +265,23 @@ func TestValuesAreCopied(t *testing.T) {
 		t.Error("a change of the caller's value changed what is stored")
 	}
 }
+
+// Whoever has an answer finds its own write, at once.
+func TestWriterReadsItsOwnWrite(t *testing.T) {
+	s, _ := led(t, true)
+	for i := range 5000 {
+		id := fmt.Sprint(i)
+		p, err := s.Submit(t.Context(), save(id), WriteOptions{})
+		must(t, err)
+		for answered := false; !answered; { // spinning hears of it soonest
+			select {
+			case <-p.Done():
+				answered = true
+			default:
+			}
+		}
+		if _, ok := s.View().Tasks().Fetch(id); !ok {
+			t.Fatalf("write %d returned before readers could see it", i)
+		}
+	}
+}

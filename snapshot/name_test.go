@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/driver"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
@@ -157,13 +156,13 @@ func TestListAndWhatIsNoSnapshot(t *testing.T) {
 	_, name := c.write(source(5, []byte("x")))
 	half := newName(point(9))
 	for _, key := range []string{"snapshot/README", "snapshot/notes/part-00000", half.partKey(0), half.partKey(1),
-		half.ManifestKey() + ".bak", "snapshot.json", "snapshots/00/manifest.json"} {
+		half.ManifestKey() + ".bak", "snapshot/manifest.json", "snapshot.json", "snapshots/00/manifest.json"} {
 		c.mem.Put(key, []byte("not a snapshot"))
 	}
 	if got := c.listed(nil); got != name.String() {
 		t.Errorf("listed %q, want %s alone", got, name)
 	}
-	for _, key := range []string{"snapshot/old/manifest.json", "snapshot/manifest.json", "snapshot/" + half.String() + "/copy/manifest.json"} {
+	for _, key := range []string{"snapshot/old/manifest.json", "snapshot/" + half.String() + "/copy/manifest.json"} {
 		c.mem.Put(key, []byte("{}"))
 		if _, err := List(c.ctx, c.b, nil); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), key) {
 			t.Errorf("%v, want a refusal that names %s", err, key)

@@ -64,8 +64,8 @@ func (c *Codec) Pack(dst, raw []byte) ([]byte, Compression) {
 
 // Unpack returns the raw records of a body, which must be size bytes.
 func (c *Codec) Unpack(body []byte, compression Compression, size int) ([]byte, error) {
-	if size > MaxRaw {
-		return nil, fmt.Errorf("body says that it unpacks to %d bytes, more than the %d allowed", size, MaxRaw)
+	if size < 0 || size > MaxRaw {
+		return nil, fmt.Errorf("body says that it unpacks to %d bytes, 0 to %d are allowed", size, MaxRaw)
 	}
 	switch compression {
 	case None:
