@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/durability"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence"
@@ -67,6 +68,9 @@ func (s *Store) Campaign(ctx context.Context) error {
 	case <-s.ended:
 		s.release(l)
 		return ErrClosed
+	case <-ctx.Done():
+		s.release(l)
+		return fmt.Errorf("campaign: %w", context.Cause(ctx))
 	}
 }
 
@@ -95,7 +99,10 @@ func (s *Store) follow(reader *blob.Reader) *election {
 	for {
 		ctx, cancel := context.WithCancel(s.ctx)
 		ended := make(chan error, 1)
-		go func() { ended <- reader.Follow(ctx, blob.FollowOptions{Ready: s.caughtUp}) }()
+		ready := false
+		go func() {
+			ended <- reader.Follow(ctx, blob.FollowOptions{Ready: func() { ready = true; s.caughtUp() }})
+		}()
 		var again <-chan time.Time
 		var e *election
 		select {
@@ -107,6 +114,9 @@ func (s *Store) follow(reader *blob.Reader) *election {
 			cancel()
 			if s.ctx.Err() != nil {
 				return nil
+			}
+			if ready { // it had worked
+				retry = minRetry
 			}
 			s.trouble("following the log", err)
 			again = time.After(retry)
@@ -138,14 +148,11 @@ func (s *Store) lead(reader *blob.Reader, e *election) {
 	}
 	s.caughtUp()
 	s.reigned.Store(true)
-	s.storage.Lead(writer)
-	if s.options.Initialize != nil {
-		if err := s.storage.Write(ctx, s.options.Initialize); err != nil {
-			writer.Stop(err)
-			s.storage.StepDown()
-			e.result <- fmt.Errorf("campaign: initial work: %w", err)
-			return
-		}
+	if err := s.storage.Lead(ctx, writer, s.options.Initialize); err != nil {
+		s.storage.StepDown()
+		writer.Stop(err)
+		e.result <- fmt.Errorf("campaign: begin to lead: %w", err)
+		return
 	}
 	s.leading(e.lease)
 	e.result <- nil
@@ -199,7 +206,10 @@ func (s *Store) reign(writer *blob.Writer, l *lease.Lease) {
 		writer.Stop(cause)
 	case <-s.ctx.Done():
 		s.following(ErrClosed)
-		if err := writer.Close(s.closeContext()); err != nil {
+		closing, cancel := context.WithCancelCause(s.closeContext())
+		defer cancel(nil)
+		defer context.AfterFunc(l.Context(), func() { cancel(context.Cause(l.Context())) })()
+		if err := writer.Close(closing); err != nil {
 			s.logger.Error("writes were cut off by closing", "error", err)
 		}
 	}
@@ -225,5 +235,5 @@ func (s *Store) release(l *lease.Lease) {
 
 // lasting tells whether an error will be the same at the next try.
 func lasting(err error) bool {
-	return errors.Is(err, blob.ErrDamaged) || errors.Is(err, checked.ErrDamaged) || blob.IsNewerFormat(err) || errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket)
+	return errors.Is(err, blob.ErrDamaged) || errors.Is(err, blob.ErrReplay) || errors.Is(err, durability.ErrBehind) || errors.Is(err, checked.ErrDamaged) || blob.IsNewerFormat(err) || errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket)
 }

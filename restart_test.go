@@ -69,11 +69,17 @@ func appendGoldens(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := log.NewReader(nothing{}).Lead(t.Context(), 1, persistence.NewWriterID())
+	appendRecord(t, log, 1, goldens(t)...)
+}
+
+// appendRecord writes records to a log, each a transaction's bytes or not.
+func appendRecord(t *testing.T, log *blob.Log, epoch persistence.Epoch, records ...[]byte) {
+	t.Helper()
+	w, err := log.NewReader(nothing{}).Lead(t.Context(), epoch, persistence.NewWriterID())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, record := range goldens(t) {
+	for _, record := range records {
 		if _, err := w.Append(record, func(_ persistence.Ack, err error) {
 			if err != nil {
 				t.Error(err)

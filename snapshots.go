@@ -13,6 +13,12 @@ import (
 // snapshotParallel is the number of a snapshot's parts that are made at once.
 const snapshotParallel = 2
 
+// How long to wait after a snapshot that failed.
+const (
+	minSnapshotPause = 10 * time.Second
+	maxSnapshotPause = 30 * time.Minute
+)
+
 // makeSnapshots makes snapshots when they are due, until ctx ends: one at a time,
 // while writes go on.
 func (s *Store) makeSnapshots(ctx context.Context, writer *blob.Writer) {
@@ -22,11 +28,16 @@ func (s *Store) makeSnapshots(ctx context.Context, writer *blob.Writer) {
 	}
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	var notBefore time.Time
+	pause := minSnapshotPause
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
+		}
+		if time.Now().Before(notBefore) {
+			continue
 		}
 		c := s.storage.Checkpoint()
 		if !s.options.Snapshots.Due(time.Since(since), transactionsSince(c, last), entriesSince(c, last)) {
@@ -36,12 +47,12 @@ func (s *Store) makeSnapshots(ctx context.Context, writer *blob.Writer) {
 		if ctx.Err() != nil {
 			return
 		}
-		since = time.Now() // also after a failure: it is tried again in its time
-		if err != nil {
-			s.logger.Error("snapshot failed, the log keeps everything", "error", err)
+		if err != nil { // it leaves parts behind: not again at once
+			s.logger.Error("snapshot failed, the log keeps everything", "again in", pause, "error", err)
+			notBefore, pause = time.Now().Add(pause), min(2*pause, maxSnapshotPause)
 			continue
 		}
-		last = m
+		last, since, pause = m, time.Now(), minSnapshotPause
 		if name, err := snapshot.ParseName(m.Name); err == nil {
 			writer.Snapshotted(name)
 		}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/snapshot"
@@ -193,29 +191,4 @@ func (s *Store) Status() Status {
 		status.Problem, status.ProblemLasts = problem.Error(), lasting(problem)
 	}
 	return status
-}
-
-// registerMetrics adds what the whole store has to say to the metrics of its parts.
-func registerMetrics(r prometheus.Registerer, s *Store) {
-	if r == nil {
-		return
-	}
-	gauge := func(name, help string, value func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scheduler_store_" + name, Help: help}, value))
-	}
-	flag := func(b bool) float64 {
-		if b {
-			return 1
-		}
-		return 0
-	}
-	gauge("leader", "1 while this process leads.", func() float64 { return flag(s.Leadership().Err() == nil) })
-	gauge("recovered", "1 once the end of the log was reached.", func() float64 { return flag(s.Status().Recovered) })
-	gauge("problem", "1 while something keeps this process from going on; the status says what.", func() float64 { return flag(s.problem() != nil) })
-	gauge("last_snapshot_timestamp_seconds", "When the last snapshot was made that this process knows of, in seconds since 1970.", func() float64 {
-		if last := s.Status().LastSnapshot; last != nil {
-			return float64(last.Made.UnixMilli()) / 1000
-		}
-		return 0
-	})
 }

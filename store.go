@@ -60,7 +60,9 @@ type Options struct {
 	Log blob.Options
 	// Logger gets what happens; nil discards it.
 	Logger *slog.Logger
-	// Registerer takes all metrics; nil leaves them unregistered.
+	// Registerer takes all metrics until the store is closed; nil leaves them
+	// unregistered. Two stores that are open at once need one each, such as the same
+	// one wrapped with different labels.
 	Registerer prometheus.Registerer
 }
 
@@ -92,8 +94,10 @@ type Store struct {
 // is none, and begins to follow it. It returns before the state is recovered; see
 // Recovered and Campaign.
 func Open(ctx context.Context, url string, o Options) (*Store, error) {
+	o.Registerer = register(o.Registerer)
 	b, err := bucketurl.Open(ctx, url, bucketurl.Options{Registerer: o.Registerer})
 	if err != nil {
+		unregister(o.Registerer)
 		return nil, err
 	}
 	s, err := OpenBucket(ctx, b, o)
@@ -108,10 +112,12 @@ func OpenBucket(ctx context.Context, b *bucket.Bucket, o Options) (*Store, error
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.Registerer = register(o.Registerer)
 	o.Lease.Logger, o.Lease.Registerer = o.Logger, o.Registerer
 	o.Log.ReadOnly, o.Log.Logger, o.Log.Registerer = o.ReadOnly, o.Logger, o.Registerer
 	log, err := blob.Open(ctx, b, o.Log)
 	if err != nil {
+		unregister(o.Registerer)
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{options: o, logger: o.Logger, bucket: b, log: log,
@@ -136,6 +142,7 @@ func (s *Store) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	s.quit(ErrClosed)
 	<-s.ended
+	unregister(s.options.Registerer)
 	return s.bucket.Close()
 }
 

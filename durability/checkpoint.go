@@ -18,11 +18,13 @@ type Checkpoint struct {
 func (s *Storage) Checkpoint() *Checkpoint { return s.checkpoint.Load() }
 
 // How much goes into one record of a snapshot: enough that its overhead is small,
-// little enough that parts fill evenly.
+// little enough that parts fill evenly. A record of more than recordBytes is split as
+// far as it can be.
 const (
 	tasksPerRecord = 32
 	rowsPerRecord  = 64
 	keysPerRecord  = 256
+	recordBytes    = 1 << 20
 )
 
 // Counts says how many of each a checkpoint has.
@@ -135,5 +137,27 @@ func (w *recordWriter) write(t *api.Transaction) {
 	}
 	t.SchemaVersion = api.CurrentSchemaVersion
 	record, err := t.AppendBinary(nil)
+	if err == nil && len(record) > recordBytes {
+		if first, second, ok := split(t); ok {
+			w.write(first)
+			w.write(second)
+			return
+		}
+	}
 	w.stopped = !w.yield(record, err) || err != nil
+}
+
+// split halves a transaction that rebuilds rows: its ops, or the tasks of its only op.
+func split(t *api.Transaction) (first, second *api.Transaction, ok bool) {
+	if n := len(t.Ops); n > 1 {
+		return &api.Transaction{Ops: t.Ops[:n/2]}, &api.Transaction{Ops: t.Ops[n/2:]}, true
+	}
+	if len(t.Ops) != 1 || t.Ops[0].SaveTasks == nil || len(t.Ops[0].SaveTasks.Tasks) < 2 {
+		return nil, nil, false
+	}
+	tasks := t.Ops[0].SaveTasks.Tasks
+	half := func(tasks []*api.ScheduledTask) *api.Transaction {
+		return &api.Transaction{Ops: []*api.Op{{SaveTasks: &api.SaveTasks{Tasks: tasks}}}}
+	}
+	return half(tasks[:len(tasks)/2]), half(tasks[len(tasks)/2:]), true
 }

@@ -104,7 +104,7 @@ func led(t *testing.T, auto bool) (*Storage, *tape) {
 	s, l := New(Options{}), &tape{auto: auto}
 	must(t, s.Reset(persistence.Point{}))
 	s.Loaded(persistence.Point{})
-	s.Lead(l)
+	must(t, s.Lead(t.Context(), l, nil))
 	return s, l
 }
 

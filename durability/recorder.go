@@ -2,7 +2,10 @@ package durability
 
 import (
 	"fmt"
+	"slices"
+	"sync"
 
+	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
 	"github.com/scheduler-store/scheduler-store/storage"
@@ -16,11 +19,53 @@ import (
 //
 // Writing is stricter than replaying: what a replay would drop or change is refused.
 type recorder struct {
-	tx       *storage.Tx
-	ops      opList
-	backfill Backfill
+	tx    *storage.Tx
+	ops   opList
+	tiers schema.Tiers
 	// owned tells that values handed over belong to the recorder already.
 	owned bool
+
+	mu    sync.Mutex
+	ended bool
+}
+
+func (r *recorder) backfill() Backfill { return Backfill{Tiers: r.tiers} }
+
+// end makes the transaction's context useless.
+func (r *recorder) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+}
+
+func (r *recorder) hasEnded() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ended
+}
+
+// join runs a nested write inside the open transaction. If it fails, or panics, only
+// its own part is undone. Its outcome is the outer one's, which the outer write
+// waits for.
+func (r *recorder) join(o WriteOptions, work func(*recorder) error) (*Pending, error) {
+	if r.hasEnded() {
+		return nil, fmt.Errorf("%w: the context is that of a transaction that has ended", persistence.ErrNotCommitted)
+	}
+	if o.Key != "" || o.After != nil {
+		return nil, fmt.Errorf("%w: a nested write can't have conditions of its own", persistence.ErrNotCommitted)
+	}
+	savepoint, ops, done := r.tx.Savepoint(), r.ops.begin(), false
+	defer func() {
+		if !done {
+			r.tx.Rollback(savepoint)
+			r.ops.cut(ops)
+		}
+	}()
+	if err := work(r); err != nil {
+		return nil, err
+	}
+	done = true
+	return settled(persistence.Commit{}), nil
 }
 
 var _ storage.Mutable = (*recorder)(nil)
@@ -80,21 +125,35 @@ type recordTasks struct {
 }
 
 func (s recordTasks) Save(tasks ...*api.ScheduledTask) error {
-	own := make([]*api.ScheduledTask, len(tasks))
-	for i, task := range tasks {
+	own := make([]*api.ScheduledTask, 0, len(tasks))
+	for _, task := range tasks {
 		if err := checkTask(task); err != nil {
 			return err
 		}
-		var err error
-		if own[i], err = take(s.r, "task "+task.AssignedTask.TaskID.Value, task, s.r.backfill.Task); err != nil {
+		task, err := take(s.r, "task "+task.AssignedTask.TaskID.Value, task, s.r.backfill().Task)
+		if err != nil {
 			return err
 		}
+		own = append(own, task)
 	}
 	if err := s.MutableTasks.Save(own...); err != nil {
 		return err
 	}
-	s.r.ops.add(&api.Op{SaveTasks: &api.SaveTasks{Tasks: own}})
+	s.r.ops.add(&api.Op{SaveTasks: &api.SaveTasks{Tasks: distinct(own)}})
 	return nil
+}
+
+// distinct keeps one of each id. The store has made sure that tasks with one id are
+// equal; the op is a set, and one that is not could not be replayed once a later
+// save is merged into it.
+func distinct(tasks []*api.ScheduledTask) []*api.ScheduledTask {
+	seen := make(map[string]bool, len(tasks))
+	return slices.DeleteFunc(tasks, func(task *api.ScheduledTask) bool {
+		id := task.AssignedTask.TaskID.Value
+		repeated := seen[id]
+		seen[id] = true
+		return repeated
+	})
 }
 
 // checkTask refuses tasks that could not be found again or told apart.
@@ -129,9 +188,11 @@ func (s recordTasks) Delete(ids ...string) error {
 
 func (s recordTasks) Mutate(id string, change func(*api.ScheduledTask) error) (*api.ScheduledTask, error) {
 	task, err := s.MutableTasks.Mutate(id, func(task *api.ScheduledTask) error {
+		tier := tierOf(task)
 		if err := change(task); err != nil {
 			return err
 		}
+		*task = *task.Clone() // what the caller put in stays the caller's
 		if task.AssignedTask == nil || task.AssignedTask.TaskID.Value != id {
 			return nil // the store says what is wrong
 		}
@@ -141,7 +202,9 @@ func (s recordTasks) Mutate(id string, change func(*api.ScheduledTask) error) (*
 		if err := task.Validate(); err != nil {
 			return fmt.Errorf("%w: task %s: %w", storage.ErrInvalidArgument, id, err)
 		}
-		if err := s.r.backfill.Task(task); err != nil {
+		// A tier that the cluster has no more may stay, so that the task can end.
+		backfill := Backfill{Tiers: s.r.tiers, Replay: tierOf(task) == tier}
+		if err := backfill.Task(task); err != nil {
 			return fmt.Errorf("%w: task %s: %w", storage.ErrInvalidArgument, id, err)
 		}
 		return nil
@@ -153,13 +216,20 @@ func (s recordTasks) Mutate(id string, change func(*api.ScheduledTask) error) (*
 	return task, nil
 }
 
+func tierOf(task *api.ScheduledTask) api.Optional[string] {
+	if task.AssignedTask == nil || task.AssignedTask.Task == nil {
+		return api.Optional[string]{}
+	}
+	return task.AssignedTask.Task.Tier
+}
+
 type recordCronJobs struct {
 	storage.MutableCronJobs
 	r *recorder
 }
 
 func (s recordCronJobs) Save(job *api.JobConfiguration) error {
-	job, err := take(s.r, "cron job", job, s.r.backfill.CronJob)
+	job, err := take(s.r, "cron job", job, s.r.backfill().CronJob)
 	if err != nil {
 		return err
 	}
@@ -192,7 +262,7 @@ func (s recordQuotas) Save(role string, quota *api.ResourceAggregate) error {
 		if err := schema.CheckQuota(q.Resources); err != nil { // strict: nothing is filled in
 			return err
 		}
-		return s.r.backfill.Quota(q)
+		return s.r.backfill().Quota(q)
 	})
 	if err != nil {
 		return err
@@ -266,7 +336,7 @@ type recordJobUpdates struct {
 }
 
 func (s recordJobUpdates) Save(update *api.JobUpdate) error {
-	update, err := take(s.r, "job update", update, s.r.backfill.JobUpdate)
+	update, err := take(s.r, "job update", update, s.r.backfill().JobUpdate)
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,9 @@ func (s *Storage) Prepare(batch persistence.Batch) (func() error, error) {
 		if err := t.UnmarshalBinary(record); err != nil {
 			return nil, fmt.Errorf("record %d: %w", i, err)
 		}
+		if t.SchemaVersion > api.CurrentSchemaVersion {
+			return nil, fmt.Errorf("record %d: %w: schema %d, this program knows up to %d", i, persistence.ErrNewerFormat, t.SchemaVersion, api.CurrentSchemaVersion)
+		}
 		for j, op := range t.Ops {
 			if err := s.prepareOp(op); err != nil {
 				return nil, fmt.Errorf("record %d, op %d: %w", i, j, err)
@@ -89,9 +92,15 @@ func (r *replay) restoreKeys(committed []*api.CommittedKey) {
 	}
 }
 
-// Loaded makes the state that was replayed the durable one.
+// Loaded makes the state that was replayed the durable one, unless it is older than
+// that: a reader that began again catches up first, so that nobody sees time go
+// backwards.
 func (s *Storage) Loaded(at persistence.Point) {
 	r := s.begin()
+	if r.number < s.durable.Load().number {
+		s.replay = r
+		return
+	}
 	s.replay = nil
 	s.metrics.replayed.Add(float64(r.records))
 	s.publish(&version{stores: r.tx.Commit(), keys: r.keys, number: r.number, pending: r.last}, &at)

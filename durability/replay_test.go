@@ -125,8 +125,10 @@ func randomOp(r *rapid.T, ctx context.Context, s *Storage, tx storage.Mutable, d
 	switch rapid.IntRange(0, 16).Draw(r, "kind") {
 	case 0:
 		return tx.SaveFrameworkID(pick("framework"))
-	case 1, 2, 3:
+	case 1, 2:
 		return tx.Tasks().Save(task)
+	case 3:
+		return tx.Tasks().Save(task, task.Clone())
 	case 4:
 		return tx.Tasks().Delete(pick("task"), pick("task"))
 	case 5:

@@ -19,6 +19,8 @@ var (
 	// ErrConflict: the write was to happen only after a certain transaction, and
 	// others have come since. Nothing was done.
 	ErrConflict = errors.New("other transactions have come since")
+	// ErrBehind: the log has fewer transactions than this process has seen durable.
+	ErrBehind = errors.New("durable transactions are missing")
 	// ErrKeyReused: the idempotency key belongs to another transaction. Nothing
 	// was done.
 	ErrKeyReused = errors.New("idempotency key was used for another transaction")
@@ -54,16 +56,21 @@ type version struct {
 	pending *Pending
 }
 
+// term is one time of leading. A transaction belongs to the term that it began in:
+// if that ends meanwhile, its writer refuses the record.
+type term struct {
+	writer Persistence
+	head   *version // the newest, under the write lock
+}
+
 // Storage is durable state. Its methods may be called by many goroutines, except
 // those of a persistence.Consumer, which belong to one reader.
 type Storage struct {
 	tiers   schema.Tiers
 	metrics *metrics
 
-	lock chan struct{} // the write lock: whoever has put something in holds it
-	// Under the lock.
-	head   *version
-	writer Persistence // nil while this process does not lead
+	lock chan struct{}        // the write lock: whoever has put something in holds it
+	term atomic.Pointer[term] // nil while this process does not lead
 
 	durable    atomic.Pointer[version]
 	checkpoint atomic.Pointer[Checkpoint]
@@ -75,7 +82,6 @@ func New(o Options) *Storage {
 	s := &Storage{tiers: o.Tiers, lock: make(chan struct{}, 1)}
 	empty := &version{stores: storage.NewState(storage.Options{}), keys: newKeys(), pending: settled(persistence.Commit{})}
 	s.durable.Store(empty)
-	s.head = empty
 	s.metrics = newMetrics(o.Registerer, s)
 	return s
 }
@@ -91,27 +97,46 @@ func (s *Storage) Snapshot() (storage.View, persistence.TransactionNumber) {
 }
 
 // Lead makes the storage writable: from now on transactions go to w, which goes on
-// from the state that was replayed.
-func (s *Storage) Lead(w Persistence) {
-	s.lock <- struct{}{}
-	defer func() { <-s.lock }()
-	s.head, s.writer = s.durable.Load(), w
+// from the state that was replayed. initial, if not nil, is the first of them, before
+// any other; if it fails the storage stays as it was.
+func (s *Storage) Lead(ctx context.Context, w Persistence, initial Work) error {
+	t, first, err := s.begins(ctx, w, initial)
+	if err != nil || first == nil {
+		return err
+	}
+	if _, err = first.Wait(ctx); err != nil {
+		s.term.CompareAndSwap(t, nil)
+	}
+	return err
 }
 
-// StepDown makes the storage read-only again and throws away what is not durable.
-// The writer has ended before: every write has its answer.
-func (s *Storage) StepDown() {
-	s.lock <- struct{}{}
-	defer func() { <-s.lock }()
-	s.head, s.writer = s.durable.Load(), nil
+// begins a term, with the initial work as its first transaction if there is one.
+func (s *Storage) begins(ctx context.Context, w Persistence, initial Work) (t *term, first *Pending, err error) {
+	release, err := s.acquire(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer release()
+	t = &term{writer: w, head: s.durable.Load()}
+	if r := s.replay; r != nil {
+		return nil, nil, fmt.Errorf("%w: the log ends with transaction %d, but this process has seen %d", ErrBehind, r.number, t.head.number)
+	}
+	if initial != nil {
+		if first, err = s.run(t, WriteOptions{}, s.inContext(ctx, initial)); err != nil {
+			return nil, nil, err
+		}
+	}
+	s.term.Store(t)
+	return t, first, nil
 }
+
+// StepDown makes the storage read-only again and throws away what is not durable. It
+// does not wait: a transaction that is open can't be committed any more, as its
+// writer has ended before.
+func (s *Storage) StepDown() { s.term.Store(nil) }
 
 // Leading tells whether the storage can be written to.
-func (s *Storage) Leading() bool {
-	s.lock <- struct{}{}
-	defer func() { <-s.lock }()
-	return s.writer != nil
-}
+func (s *Storage) Leading() bool { return s.term.Load() != nil }
 
 // acknowledged takes the log's answer for a version.
 func (s *Storage) acknowledged(v *version, ack persistence.Ack, err error) {

@@ -1,6 +1,7 @@
 package durability
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -80,58 +81,41 @@ func (s *Storage) Write(ctx context.Context, work Work) error {
 // Submit runs work as Write does, but returns as soon as the next may run. An error
 // means that nothing happened.
 func (s *Storage) Submit(ctx context.Context, work Work, o WriteOptions) (*Pending, error) {
-	return s.submit(ctx, o, func(r *recorder) error {
-		return work(context.WithValue(ctx, openKey{s}, r), r)
-	})
+	return s.submit(ctx, o, s.inContext(ctx, work))
 }
 
 // openKey finds the open transaction of a storage in the context of its work.
 type openKey struct{ s *Storage }
 
+// inContext gives a work the context in which its nested writes find it.
+func (s *Storage) inContext(ctx context.Context, work Work) func(*recorder) error {
+	return func(r *recorder) error { return work(context.WithValue(ctx, openKey{s}, r), r) }
+}
+
+// What a client may send with a write; the newest keys are kept in memory.
+const (
+	maxKey         = 256
+	maxFingerprint = 64
+)
+
 func (s *Storage) submit(ctx context.Context, o WriteOptions, work func(*recorder) error) (*Pending, error) {
+	if len(o.Key) > maxKey || len(o.Fingerprint) > maxFingerprint {
+		return nil, fmt.Errorf("%w: idempotency key of %d bytes with a fingerprint of %d, at most %d and %d are allowed",
+			storage.ErrInvalidArgument, len(o.Key), len(o.Fingerprint), maxKey, maxFingerprint)
+	}
 	if outer, ok := ctx.Value(openKey{s}).(*recorder); ok {
-		return s.join(outer, o, work)
+		return outer.join(o, work)
 	}
 	release, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	if s.writer == nil {
+	t := s.term.Load()
+	if t == nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotLeader, persistence.ErrNotCommitted)
 	}
-	head := s.head
-	if o.Key != "" {
-		if earlier, err := head.keys.find(o.Key, o.Fingerprint); earlier != nil || err != nil {
-			return earlier, err
-		}
-	}
-	if o.After != nil && *o.After != head.number {
-		return nil, fmt.Errorf("%w: the last transaction is %d, not %d: %w", ErrConflict, head.number, *o.After, persistence.ErrNotCommitted)
-	}
-	r := &recorder{tx: head.stores.Begin(), backfill: Backfill{Tiers: s.tiers}}
-	if err := work(r); err != nil {
-		return nil, err
-	}
-	if len(r.ops.ops) == 0 && o.Key == "" {
-		return head.pending, nil
-	}
-	return s.append(head, r, o)
-}
-
-// join runs a nested write inside the open transaction. If it fails, only its own
-// part is undone. Its outcome is the outer one's, which the outer write waits for.
-func (s *Storage) join(outer *recorder, o WriteOptions, work func(*recorder) error) (*Pending, error) {
-	if o.Key != "" || o.After != nil {
-		return nil, fmt.Errorf("a nested write can't have conditions of its own: %w", persistence.ErrNotCommitted)
-	}
-	savepoint, ops := outer.tx.Savepoint(), outer.ops.begin()
-	if err := work(outer); err != nil {
-		outer.tx.Rollback(savepoint)
-		outer.ops.cut(ops)
-		return nil, err
-	}
-	return settled(persistence.Commit{}), nil
+	return s.run(t, o, work)
 }
 
 // acquire waits for room in the log's queue and takes the write lock.
@@ -143,8 +127,8 @@ func (s *Storage) acquire(ctx context.Context) (release func(), err error) {
 		return nil, fmt.Errorf("%w: waiting for the write lock: %w", persistence.ErrNotCommitted, context.Cause(ctx))
 	}
 	release = func() { <-s.lock }
-	if s.writer != nil {
-		if err := s.writer.WaitRoom(ctx); err != nil {
+	if t := s.term.Load(); t != nil {
+		if err := t.writer.WaitRoom(ctx); err != nil {
 			release()
 			return nil, err
 		}
@@ -153,30 +137,54 @@ func (s *Storage) acquire(ctx context.Context) (release func(), err error) {
 	return release, nil
 }
 
+// run runs work as a transaction of a term. It needs the write lock.
+func (s *Storage) run(t *term, o WriteOptions, work func(*recorder) error) (*Pending, error) {
+	head := t.head
+	if o.Key != "" {
+		if earlier, err := head.keys.find(o.Key, o.Fingerprint); earlier != nil || err != nil {
+			return earlier, err
+		}
+	}
+	if o.After != nil && *o.After != head.number {
+		return nil, fmt.Errorf("%w: the last transaction is %d, not %d: %w", ErrConflict, head.number, *o.After, persistence.ErrNotCommitted)
+	}
+	r := &recorder{tx: head.stores.Begin(), tiers: s.tiers}
+	defer r.end() // whoever has kept its context can't join it any more
+	if err := work(r); err != nil {
+		return nil, err
+	}
+	if len(r.ops.ops) == 0 && o.Key == "" {
+		return head.pending, nil
+	}
+	return s.append(t, r, o)
+}
+
 // append hands the transaction's record to the log and makes its version the head.
-func (s *Storage) append(head *version, r *recorder, o WriteOptions) (*Pending, error) {
+func (s *Storage) append(t *term, r *recorder, o WriteOptions) (*Pending, error) {
+	head := t.head
 	record := api.Transaction{Ops: r.ops.ops, SchemaVersion: api.CurrentSchemaVersion}
 	if record.Ops == nil {
 		record.Ops = []*api.Op{}
 	}
 	next := &version{number: head.number + 1, keys: head.keys, pending: &Pending{done: make(chan struct{})}}
 	if o.Key != "" {
-		record.Idempotency = &api.Idempotency{Key: api.Some(o.Key), Fingerprint: o.Fingerprint}
-		next.keys = head.keys.with(o.Key, &keyed{fingerprint: o.Fingerprint, pending: next.pending, number: next.number})
+		fingerprint := bytes.Clone(o.Fingerprint)
+		record.Idempotency = &api.Idempotency{Key: api.Some(o.Key), Fingerprint: fingerprint}
+		next.keys = head.keys.with(o.Key, &keyed{fingerprint: fingerprint, pending: next.pending, number: next.number})
 	}
 	data, err := record.AppendBinary(nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: encode transaction: %w", persistence.ErrNotCommitted, err)
 	}
 	next.stores = r.tx.Commit()
-	number, err := s.writer.Append(data, func(ack persistence.Ack, err error) { s.acknowledged(next, ack, err) })
+	number, err := t.writer.Append(data, func(ack persistence.Ack, err error) { s.acknowledged(next, ack, err) })
 	if err != nil {
 		return nil, err
 	}
 	if number != next.number {
 		panic(fmt.Sprintf("the log gave transaction %d the number %d", next.number, number))
 	}
-	s.head = next
+	t.head = next
 	s.metrics.transactions.Inc()
 	s.metrics.ops.Add(float64(len(record.Ops)))
 	return next.pending, nil

@@ -134,7 +134,7 @@ func TestWhatIsNotAcknowledgedIsThrownAway(t *testing.T) {
 			t.Errorf("after stepping down: %v", err)
 		}
 		again := &tape{auto: true, records: l.records[:1], acked: 1, waiting: l.waiting[:1]}
-		s.Lead(again)
+		must(t, s.Lead(t.Context(), again, nil))
 		if _, ok := s.View().Tasks().Fetch("b"); ok {
 			t.Error("b is still there")
 		}
@@ -226,7 +226,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		t.Errorf("%d records, want 3", len(l.records))
 	}
 	for name, recovered := range map[string]*Storage{"same leader": s, "from the log": l.replayed(t), "from a snapshot": fromCheckpoint(t, s)} {
-		recovered.Lead(&tape{records: l.records})
+		must(t, recovered.Lead(t.Context(), &tape{records: l.records}, nil))
 		p, err := recovered.Submit(t.Context(), save("a"), o)
 		must(t, err)
 		if got, err := p.Wait(t.Context()); err != nil || got != want {

@@ -20,6 +20,10 @@ var (
 	ErrUnknown = errors.New("outcome unknown, the next recovery may find it")
 )
 
+// ErrNewerFormat: an object or a record was written by a newer version of this
+// program. Nothing is wrong with it.
+var ErrNewerFormat = errors.New("made by a newer version")
+
 // Commit says where a record became durable.
 type Commit struct {
 	Transaction TransactionNumber `json:"transaction"`

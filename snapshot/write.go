@@ -79,6 +79,9 @@ func (m *Manifest) writeParts(ctx context.Context, b *bucket.Bucket, c *packed.C
 	var raw []byte
 	count := 0
 	for record, err := range records {
+		if err == nil && len(record) > packed.MaxRaw/2 {
+			err = fmt.Errorf("record of %d bytes, more than the %d allowed", len(record), packed.MaxRaw/2)
+		}
 		if err == nil {
 			err = ctx.Err() // an upload failed, or the caller gave up
 		}

@@ -202,13 +202,13 @@ func TestPartsInMemoryAreFew(t *testing.T) {
 			now.Add(-1)
 		})})
 		s := source(1)
-		taken := 0
-		s.Records = counted(large(20), &taken)
+		var taken atomic.Int32
+		s.Records = counted(large(14), &taken)
 		go func() {
 			time.Sleep(time.Second / 2) // none has landed yet
 			// What is on its way, one that waits, and the record that began the next.
-			if taken > 2*(parallel+1)+1 {
-				t.Errorf("%d records were taken before a part had landed, want those of %d parts", taken, parallel+1)
+			if n := taken.Load(); n > 2*(parallel+1)+1 {
+				t.Errorf("%d records were taken before a part had landed, want those of %d parts", n, parallel+1)
 			}
 		}()
 		if _, err := Write(c.ctx, c.b, c.codec, s, parallel); err != nil {
@@ -220,10 +220,10 @@ func TestPartsInMemoryAreFew(t *testing.T) {
 	})
 }
 
-func counted(records [][]byte, taken *int) iter.Seq2[[]byte, error] {
+func counted(records [][]byte, taken *atomic.Int32) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		for r := range each(records) {
-			*taken++
+			taken.Add(1)
 			if !yield(r, nil) {
 				return
 			}
@@ -237,14 +237,14 @@ func TestFailedUploadEndsTheWalk(t *testing.T) {
 		c := newCell(t)
 		c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Do: memdriver.Fail})
 		s := source(1)
-		taken := 0
-		s.Records = counted(large(40), &taken)
+		var taken atomic.Int32
+		s.Records = counted(large(20), &taken)
 		_, err := Write(c.ctx, c.b, c.codec, s, 1)
 		if err == nil || !strings.Contains(err.Error(), "snapshot "+newName(s.At).String()[:38]) {
 			t.Errorf("%q does not name the snapshot", err)
 		}
-		if taken > 10 {
-			t.Errorf("%d records were taken", taken)
+		if n := taken.Load(); n > 10 {
+			t.Errorf("%d records were taken", n)
 		}
 	})
 }

@@ -29,7 +29,7 @@ func pack(c *Codec, records ...[]byte) (body, raw []byte, compression Compressio
 }
 
 func noise(n int) []byte {
-	source, b := rand.NewChaCha8([32]byte{1}), make([]byte, n)
+	source, b := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16)}), make([]byte, n)
 	source.Read(b)
 	return b
 }

@@ -131,17 +131,28 @@ func (l *Log) beyond(ctx context.Context, prefix string, epoch persistence.Epoch
 	return "", nil
 }
 
+// snapshots lists the snapshots after one (nil: all), oldest first. An object that
+// only looks like one may hide what the history goes on from: that is damage.
+func (l *Log) snapshots(ctx context.Context, after *snapshot.Name) ([]snapshot.Name, error) {
+	names, err := snapshot.List(ctx, l.bucket, after)
+	if errors.Is(err, snapshot.ErrDamaged) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return names, err
+}
+
 // look makes sure that the newest manifest is on the reader's own chain: it covers
 // a position that the reader has passed, with the hash that the reader found
 // there. If it does, it becomes the manifest in hand.
 func (r *Reader) look(ctx context.Context) error {
-	names, err := snapshot.List(ctx, r.log.bucket, r.base)
+	names, err := r.log.snapshots(ctx, r.base)
 	if err != nil || len(names) == 0 {
 		return err
 	}
 	newest := names[len(names)-1]
 	if !r.fits(newest) {
 		if bad := r.bad[newest]; bad != nil {
+			clear(r.bad) // it may have been put right when this is tried again
 			return &DamageError{newest.ManifestKey(), fmt.Errorf("%w, and the log from %v does not reach it", bad, r.at)}
 		}
 		r.log.metrics.restarts.Inc()

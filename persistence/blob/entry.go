@@ -112,7 +112,7 @@ type Entry struct {
 }
 
 // ErrNewerFormat: the object was written by a newer version of this program.
-var ErrNewerFormat = errors.New("made by a newer version")
+var ErrNewerFormat = persistence.ErrNewerFormat
 
 // encode makes an entry's object of its header and its body's raw bytes; it sets
 // the header's sizes and hashes.

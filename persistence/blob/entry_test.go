@@ -128,6 +128,59 @@ func TestEntryOfANewerVersionIsNotCalledDamaged(t *testing.T) {
 	}
 }
 
+// Flags are for what a reader must understand, so unknown ones are refused; and so
+// are kinds.
+func TestWhatANewerVersionMayAddIsRefused(t *testing.T) {
+	c := testCodec(t)
+	for name, change := range map[string]func([]byte){
+		"a flag": func(object []byte) { object[15] = 1 },
+		"a kind": func(object []byte) { object[10] = 77 },
+	} {
+		_, object, _ := sample(t, c, []byte("a"))
+		change(object)
+		putCRC(object)
+		if _, err := decode(c, object); !errors.Is(err, ErrNewerFormat) {
+			t.Errorf("%s: %v, want %v", name, err, ErrNewerFormat)
+		}
+	}
+}
+
+// The checksum is right, and yet no writer makes such an entry.
+func TestHeaderThatLiesIsRefused(t *testing.T) {
+	c := testCodec(t)
+	put := func(at int, value uint32) func([]byte) {
+		return func(object []byte) { binary.BigEndian.PutUint32(object[at:], value) }
+	}
+	for name, change := range map[string]func([]byte){
+		"format 0":            func(object []byte) { object[9] = 0 },
+		"no transactions":     put(96, 0),
+		"too many of them":    put(96, 3),
+		"very many":           put(96, 1<<31),
+		"unpacks to less":     put(100, 1),
+		"unpacks to more":     put(100, packed.MaxRaw),
+		"unpacks to too much": put(100, packed.MaxRaw+1),
+		"another body size":   put(112, 1),
+		"a huge body":         put(112, 1<<32-1),
+		"another compression": func(object []byte) { object[11] ^= 1 },
+		"another body":        func(object []byte) { object[len(object)-1] ^= 1 },
+	} {
+		for _, records := range [][][]byte{{[]byte("a"), []byte("b")}, {bytes.Repeat([]byte("abc"), 500), []byte("b")}} {
+			_, object, _ := sample(t, c, records...)
+			change(object)
+			putCRC(object)
+			if _, err := decode(c, object); err == nil {
+				t.Errorf("%s: no error", name)
+			}
+		}
+	}
+	h := Header{Kind: KindRecords, Position: 1, Epoch: 1, First: 1, Time: time.UnixMilli(0)}
+	if object, _, err := encode(c, &h, nil); err != nil {
+		t.Fatal(err)
+	} else if _, err := decode(c, object); err == nil {
+		t.Error("an entry without records was accepted")
+	}
+}
+
 // putCRC makes the header's checksum right again after a change.
 func putCRC(object []byte) {
 	binary.BigEndian.PutUint32(object[headerCRC:], crc32.Checksum(object[:headerCRC], castagnoli))

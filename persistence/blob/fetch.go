@@ -85,7 +85,7 @@ func (f *fetcher) fetch(ctx context.Context, epoch persistence.Epoch, position p
 	got.apply, got.err = f.consumer.Prepare(persistence.Batch{Object: Key(epoch, position), Records: e.Records,
 		First: e.First, Position: position, Epoch: epoch, Time: e.Time})
 	if got.err != nil {
-		got.err = fmt.Errorf("%s: %w", Key(epoch, position), got.err)
+		got.err = fmt.Errorf("%w: %s: %w", ErrReplay, Key(epoch, position), got.err)
 	}
 	return got
 }

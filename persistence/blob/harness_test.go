@@ -22,6 +22,7 @@ type state struct {
 	at      persistence.Point
 	records []string
 	resets  int
+	fail    func(record string) error // if not nil, called before a record is applied
 }
 
 func (s *state) Reset(persistence.Point) error {
@@ -37,6 +38,11 @@ func (s *state) Prepare(b persistence.Batch) (func() error, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, r := range b.Records {
+			if s.fail != nil {
+				if err := s.fail(string(r)); err != nil {
+					return err
+				}
+			}
 			s.records = append(s.records, string(r))
 		}
 		return nil

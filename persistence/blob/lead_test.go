@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scheduler-store/scheduler-store/bucket/driver"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
@@ -235,5 +236,60 @@ func TestLeadGivesUpWithItsContext(t *testing.T) {
 		if _, err := c.process().reader.Lead(ctx, 2, persistence.NewWriterID()); err == nil || !strings.Contains(err.Error(), "deadline") {
 			t.Errorf("%v, want that the deadline passed", err)
 		}
+	})
+}
+
+// The store says that the seal's key is taken and it is not: the request is on its
+// way still. The seal is sent again with the very same bytes, so that whichever
+// lands is known for its own.
+func TestSealKeepsItsBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		c.leader(1).write("a")
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Is(Key(1, 2)), Times: 1, Do: memdriver.LandLater, Err: driver.ErrExists})
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Is(Key(1, 2)), Times: 1,
+			Do: memdriver.Before(func(string) { c.mem.Release() })})
+		// Between the two tries the end is checked again, and time passes.
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.List, Do: memdriver.Delay(time.Second)})
+		c.leader(2).write("b")
+		c.mustRecover("a b")
+	})
+}
+
+// Another leads between this candidate's LIST and its seal, with a larger epoch: its
+// seal is met, read, and not written over.
+func TestSealOfALargerEpochIsMet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		c.leader(1).write("a")
+		var winner *process
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Is(Key(1, 2)), Times: 1,
+			Do: memdriver.Before(func(string) { winner = c.leader(7).write("b") })})
+		p := c.process()
+		_, err := p.reader.Lead(c.ctx, 2, persistence.NewWriterID())
+		if e, ok := errors.AsType[*EpochError](err); !ok || e.Need != 8 {
+			t.Fatalf("%v, want that epoch 8 is needed", err)
+		}
+		winner.write("c")
+		c.mustRecover("a b c")
+	})
+}
+
+// One with a smaller epoch was faster: its seal and what it wrote are followed.
+func TestSealOfASmallerEpochIsFollowed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		c.leader(1).write("a")
+		var faster *process
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Is(Key(1, 2)), Times: 1,
+			Do: memdriver.Before(func(string) { faster = c.leader(2).write("b") })})
+		p := c.leader(3).write("c")
+		if got := p.state.has(); got != "a b c" {
+			t.Errorf("new leader has %q", got)
+		}
+		if err := faster.send("d").wait(); !errors.Is(err, persistence.ErrDeposed) {
+			t.Errorf("the faster one: %v, want deposed", err)
+		}
+		c.mustRecover("a b c")
 	})
 }

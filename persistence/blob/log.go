@@ -41,6 +41,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	setDefault(&o.EntryBytes, 1<<20)
+	o.EntryBytes = min(o.EntryBytes, packed.MaxRaw)
 	setDefault(&o.MaxRecordBytes, 16<<20)
 	o.MaxRecordBytes = min(o.MaxRecordBytes, packed.MaxRaw/2)
 	setDefault(&o.QueueBytes, 32<<20)

@@ -112,7 +112,7 @@ func (r *Reader) next(ctx context.Context) error {
 		}
 	} else if err := got.apply(); err != nil {
 		r.begun = false // the state may hold half of it
-		return fmt.Errorf("%s: %w", Key(e.Epoch, e.Position), err)
+		return fmt.Errorf("%w: %s: %w", ErrReplay, Key(e.Epoch, e.Position), err)
 	}
 	r.advance(e.after())
 	r.consumer.Loaded(r.at)
@@ -134,7 +134,7 @@ func (r *Reader) advance(after persistence.Point) {
 // reaches from there to the newest is found out at the end.
 func (r *Reader) begin(ctx context.Context) error {
 	r.fetch.drop()
-	names, err := snapshot.List(ctx, r.log.bucket, nil)
+	names, err := r.log.snapshots(ctx, nil)
 	if err != nil {
 		return err
 	}

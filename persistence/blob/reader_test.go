@@ -11,6 +11,7 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket/driver"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
+	"github.com/scheduler-store/scheduler-store/internal/packed"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
@@ -169,6 +170,40 @@ func TestEntryOfAnotherCellIsRefused(t *testing.T) {
 		c.mem.Put(Key(1, 2), other.mem.Data(Key(1, 2)))
 		c.mustRefuse(Key(1, 2))
 	})
+}
+
+// Each thing that an entry says of its place is checked by itself: a writer that is
+// wrong in one of them would else be believed, for the hashes are its own.
+func TestEntryThatDoesNotGoOnFromTheOneBeforeIsRefused(t *testing.T) {
+	for name, change := range map[string]func(*Header){
+		"":                            func(*Header) {},
+		"another hash before it":      func(h *Header) { h.Prev[31] ^= 1 },
+		"a transaction left out":      func(h *Header) { h.First++ },
+		"a transaction twice":         func(h *Header) { h.First-- },
+		"it knows the future":         func(h *Header) { h.Committed = h.Position + 1 },
+		"another position":            func(h *Header) { h.Position++ },
+		"another epoch":               func(h *Header) { h.Epoch++ },
+		"the place of the one before": func(h *Header) { h.Position-- },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCell(t)
+				p := c.leader(1).write("a")
+				h := Header{Kind: KindRecords, Position: 2, Epoch: 1, Writer: p.writer.id, Prev: p.reader.at.Hash, Committed: 1, First: 2, Count: 1, Time: time.Now()}
+				change(&h)
+				object, _, err := encode(p.log.codec, &h, packed.AppendRecord(nil, []byte("b")))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.mem.Put(Key(1, 2), object)
+				if name == "" {
+					c.mustRecover("a b")
+				} else {
+					c.mustRefuse(Key(1, 2))
+				}
+			})
+		})
+	}
 }
 
 // An object was lost and a late seal took its place: what the epoch holds beyond
@@ -357,4 +392,30 @@ func (c *cell) mustReport(l *Log, object string, harmless bool) {
 	if named := strings.Contains(strings.Join(report.Problems, "\n"), object); named == harmless {
 		c.Errorf("%s: problems %q", object, report.Problems)
 	}
+}
+
+// However large the entries are, few of them are in memory before they are applied.
+func TestLargeEntriesAreNotFetchedFarAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 12 << 20
+		c := newCell(t)
+		p := c.leader(1)
+		for i := range 14 {
+			p.write(strings.Repeat(fmt.Sprint(i%10), size))
+		}
+		f := c.process()
+		before, applied, most := c.mem.CountOf(memdriver.Get, memdriver.Under(logPrefix)), 0, 0
+		f.state.fail = func(string) error {
+			synctest.Wait() // all that is fetched ahead has come
+			applied++
+			most = max(most, c.mem.CountOf(memdriver.Get, memdriver.Under(logPrefix))-before-applied)
+			return nil
+		}
+		if err := f.reader.CatchUp(c.ctx); err != nil || applied != 14 {
+			t.Fatal(applied, err)
+		}
+		if want := aheadBytes/size + 2; most > want || most < 3 {
+			t.Errorf("up to %d entries of %d bytes were ahead of the one applied, want %d at most", most, size, want)
+		}
+	})
 }

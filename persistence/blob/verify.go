@@ -79,15 +79,18 @@ func (l *Log) Verify(ctx context.Context, progress func(done, total int)) (*Repo
 func (v *verifier) step(ctx context.Context) (bool, error) {
 	key := Key(v.at.Epoch, v.at.Next)
 	got := v.fetch.get(ctx, v.at.Epoch, v.at.Next)
-	switch {
-	case errors.Is(got.err, bucket.ErrNotExist):
+	if errors.Is(got.err, bucket.ErrNotExist) {
 		evidence, err := v.log.evidenceBeyond(ctx, v.at.Epoch, v.at.Next)
 		if err != nil && !errors.Is(err, ErrDamaged) || evidence == "" {
 			return false, err
 		}
-		v.problem(&DamageError{key, fmt.Errorf("missing, but %s is there", evidence)})
-		return v.skip(), nil
-	case got.err != nil && !errors.Is(got.err, ErrDamaged):
+		got = v.fetch.get(ctx, v.at.Epoch, v.at.Next) // it may have come since
+		if errors.Is(got.err, bucket.ErrNotExist) {
+			v.problem(&DamageError{key, fmt.Errorf("missing, but %s is there", evidence)})
+			return v.skip(), nil
+		}
+	}
+	if got.err != nil && !errors.Is(got.err, ErrDamaged) {
 		return false, got.err
 	}
 	v.onPath[EntryKey{Epoch: v.at.Epoch, Position: v.at.Next}] = true

@@ -204,6 +204,9 @@ func (w *Writer) run() {
 		case <-tick:
 		case a := <-w.answers:
 			if err := w.settle(a.upload, a.err); err != nil {
+				if w.ctx.Err() != nil { // the answer is that of being stopped
+					err = context.Cause(w.ctx)
+				}
 				w.end(err)
 				return
 			}
