@@ -24,6 +24,9 @@ var (
 // program. Nothing is wrong with it.
 var ErrNewerFormat = errors.New("made by a newer version")
 
+// ErrReplay: a consumer refused a record of the history or of a snapshot.
+var ErrReplay = errors.New("a record can't be replayed")
+
 // Commit says where a record became durable.
 type Commit struct {
 	Transaction TransactionNumber `json:"transaction"`

@@ -28,7 +28,7 @@ func TestWriterIDsComeBackAsTheyWere(t *testing.T) {
 	if err := again.UnmarshalText([]byte(text)); err != nil || again != id {
 		t.Errorf("came back as %s, %v", again, err)
 	}
-	if NewWriterID() == NewWriterID() {
+	if one, two := NewWriterID(), NewWriterID(); one == two {
 		t.Error("two writers have one id")
 	}
 }

@@ -14,7 +14,8 @@ import (
 
 // Load reads a snapshot's parts, parallel of them at a time, checks each, and
 // hands them to the consumer in order. The consumer has been reset to m.At
-// before. Errors match ErrDamaged when a part is gone or wrong.
+// before. Errors match ErrDamaged when a part is gone or wrong, and
+// persistence.ErrReplay when the consumer refuses what is in it.
 func Load(ctx context.Context, b *bucket.Bucket, c *packed.Codec, m *Manifest, consumer persistence.Consumer, parallel int) error {
 	name, err := ParseName(m.Name)
 	if err != nil {
@@ -41,7 +42,9 @@ func Load(ctx context.Context, b *bucket.Bucket, c *packed.Codec, m *Manifest, c
 		part := <-ahead[i]
 		ahead[i] = nil
 		if part.err == nil {
-			part.err = part.apply()
+			if err := part.apply(); err != nil {
+				part.err = fmt.Errorf("%w: %s: %w", persistence.ErrReplay, name.partKey(i), err)
+			}
 		}
 		if part.err != nil {
 			return part.err
@@ -57,7 +60,7 @@ func preparePart(ctx context.Context, b *bucket.Bucket, c *packed.Codec, key str
 	}
 	apply, err := consumer.Prepare(persistence.Batch{Object: key, Records: records, Snapshot: true})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return nil, fmt.Errorf("%w: %s: %w", persistence.ErrReplay, key, err)
 	}
 	return apply, nil
 }

@@ -85,9 +85,6 @@ func (m *Manifest) writeParts(ctx context.Context, b *bucket.Bucket, c *packed.C
 		if err == nil {
 			err = ctx.Err() // an upload failed, or the caller gave up
 		}
-		if err == nil && len(record) > packed.MaxRaw/2 {
-			err = fmt.Errorf("record of %d bytes, more than the %d allowed", len(record), packed.MaxRaw/2)
-		}
 		if err != nil {
 			return errors.Join(err, uploads.Wait())
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -156,14 +157,20 @@ func TestSizesThatLieAreRefused(t *testing.T) {
 // A few bytes that unpack to very many are refused before they are in memory.
 func TestBombIsRefused(t *testing.T) {
 	c := newCodec(t)
-	bomb := c.encoder.EncodeAll(make([]byte, 4*MaxRaw), nil)
+	half := c.encoder.EncodeAll(make([]byte, MaxRaw/2), nil)
 	for name, body := range map[string][]byte{
-		"one frame":   bomb,
-		"many frames": bytes.Repeat(c.encoder.EncodeAll(make([]byte, MaxRaw/2), nil), 8),
+		"one frame":   c.encoder.EncodeAll(make([]byte, 4*MaxRaw), nil),
+		"many frames": bytes.Repeat(half, 16),
 	} {
 		for _, size := range []int{10, MaxRaw} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			if raw, err := c.Unpack(body, Zstd, size); err == nil {
 				t.Errorf("%s of %d bytes unpacked to %d", name, len(body), len(raw))
+			}
+			runtime.ReadMemStats(&after)
+			if took := after.TotalAlloc - before.TotalAlloc; took > 3*MaxRaw {
+				t.Errorf("%s of %d bytes took %d bytes of memory, want %d and little more", name, len(body), took, MaxRaw)
 			}
 		}
 	}

@@ -227,10 +227,19 @@ func TestDamagedNewestSnapshotIsNotForgotten(t *testing.T) {
 		p.write("b", "c")
 		newest := p.snapshot()
 		c.collect(p.reader.at.Next - 1)
-		c.mem.Remove(strings.TrimSuffix(newest.ManifestKey(), "manifest.json") + "part-00000")
+		part := strings.TrimSuffix(newest.ManifestKey(), "manifest.json") + "part-00000"
+		good := c.mem.Data(part)
+		c.mem.Remove(part)
 		c.mustRefuse(newest.String())
-		if _, err := c.process().reader.Lead(c.ctx, 2, persistence.NewWriterID()); !errors.Is(err, ErrDamaged) {
+		candidate := c.process()
+		if _, err := candidate.reader.Lead(c.ctx, 2, persistence.NewWriterID()); !errors.Is(err, ErrDamaged) {
 			t.Errorf("a candidate leads from an older state: %v", err)
+		}
+		// Put right, it serves, without a new start of the process.
+		c.mem.Put(part, good)
+		candidate.lead(2).write("d")
+		if got := candidate.state.has(); got != "a b c d" {
+			t.Errorf("new leader has %q", got)
 		}
 	})
 }

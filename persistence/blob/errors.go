@@ -14,7 +14,7 @@ var (
 	// is repaired: the error names the object.
 	ErrDamaged = errors.New("log is damaged")
 	// ErrReplay: the consumer refused a record of the history.
-	ErrReplay = errors.New("a record can't be replayed")
+	ErrReplay = persistence.ErrReplay
 	// ErrStopped: the writer was told to stop.
 	ErrStopped = errors.New("writer stopped")
 	// ErrTooLarge: a record is larger than an entry may be.

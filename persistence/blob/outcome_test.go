@@ -117,3 +117,30 @@ func TestWriterEndsAfterItsUploads(t *testing.T) {
 		}
 	})
 }
+
+// A writer that is told to stop says why it did, even if the uploads that this cuts
+// off have answered before it comes to look. Which it sees first is chance.
+func TestStoppedWriterSaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 {
+			c := newCell(t)
+			p := c.leader(1)
+			c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Is(Key(1, 1)), Do: memdriver.Delay(time.Second)})
+			c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Is(Key(1, 2)), Do: memdriver.Block})
+			busy := make(chan struct{})
+			if _, err := p.writer.Append([]byte("a"), func(persistence.Ack, error) { <-busy }); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			b := p.send("b")
+			time.Sleep(time.Minute) // a is being acknowledged, b on its way
+			cause := errors.New("lease lost")
+			go p.writer.Stop(cause)
+			synctest.Wait()
+			close(busy)
+			if err := b.wait(); !errors.Is(err, persistence.ErrUnknown) || !errors.Is(err, ErrStopped) || !errors.Is(err, cause) {
+				t.Fatalf("%v, want unknown, that it was stopped, and why", err)
+			}
+		}
+	})
+}

@@ -152,7 +152,7 @@ func TestOutcomes(t *testing.T) {
 			c.leader(2).write("b")
 			err := old.send("c").wait()
 			if !errors.Is(err, persistence.ErrDeposed) || !errors.Is(err, persistence.ErrNotCommitted) || errors.Is(err, persistence.ErrUnknown) {
-				t.Errorf("%v, want deposed", err)
+				t.Fatalf("%v, want deposed", err)
 			}
 			if !strings.Contains(err.Error(), "epoch 2") {
 				t.Errorf("%q does not name the epoch that deposed it", err)
