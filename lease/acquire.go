@@ -13,6 +13,7 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/internal/sleep"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
@@ -94,7 +95,7 @@ func Acquire(ctx context.Context, b *bucket.Bucket, holder persistence.WriterID,
 			return nil, fmt.Errorf("acquire the lease: %w", err)
 		}
 		c.report(err)
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep.For(ctx, wait); err != nil {
 			return nil, fmt.Errorf("acquire %s of %s: %w", Key, b.Name(), err)
 		}
 	}

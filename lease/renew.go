@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/sleep"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
@@ -23,7 +24,7 @@ func (l *Lease) renew() {
 		due := l.sent.Add(l.state.TTL / 3)
 		l.mu.Unlock()
 		if wait := time.Until(due); wait > 0 {
-			_ = sleep(l.ctx, wait)
+			_ = sleep.For(l.ctx, wait)
 			continue // a Raise may have renewed it meanwhile
 		}
 		// What an error means is in the context of the lease.
@@ -73,7 +74,7 @@ func (l *Lease) write(ctx context.Context, change func(State) State) error {
 			continue
 		}
 		l.options.Logger.Warn("lease not renewed; trying again", "error", err, "remaining", l.Remaining())
-		if err := sleep(ctx, l.options.TTL/15); err != nil {
+		if err := sleep.For(ctx, l.options.TTL/15); err != nil {
 			return err
 		}
 	}

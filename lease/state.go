@@ -10,6 +10,7 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/internal/sleep"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
@@ -218,7 +219,7 @@ func Watch(ctx context.Context, b *bucket.Bucket, poll time.Duration) iter.Seq2[
 				}
 				last, lastErr = s, ""
 			}
-			if sleep(ctx, poll) != nil {
+			if sleep.For(ctx, poll) != nil {
 				return
 			}
 		}
@@ -228,16 +229,4 @@ func Watch(ctx context.Context, b *bucket.Bucket, poll time.Duration) iter.Seq2[
 func sameButForRenewal(a, b State) bool {
 	a.Beat, a.Renewed, b.Beat, b.Renewed = 0, time.Time{}, 0, time.Time{}
 	return a == b
-}
-
-// sleep waits for d, or until ctx ends, and then returns why it did.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

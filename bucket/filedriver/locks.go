@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/scheduler-store/scheduler-store/internal/sleep"
 )
 
 // lockDirectory has one file for each first byte of a key's hash. They are few
@@ -69,7 +71,7 @@ func (l *locks) lockFile(ctx context.Context, name string) (*os.File, error) {
 	for wait := minLockWait; ; wait = min(2*wait, maxLockWait) {
 		locked, err := tryLock(file)
 		if err == nil && !locked {
-			err = sleep(ctx, wait)
+			err = sleep.For(ctx, wait)
 		}
 		switch {
 		case err != nil:
@@ -78,16 +80,5 @@ func (l *locks) lockFile(ctx context.Context, name string) (*os.File, error) {
 		case locked:
 			return file, nil
 		}
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/internal/sleep"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/snapshot"
 )
@@ -203,7 +204,7 @@ func (r *Reader) Follow(ctx context.Context, o FollowOptions) error {
 		at := r.at
 		err := r.toEnd(ctx)
 		if err == nil && at == r.at {
-			if err = sleep(ctx, wait); err == nil && time.Since(checked) >= o.CheckEnd {
+			if err = sleep.For(ctx, wait); err == nil && time.Since(checked) >= o.CheckEnd {
 				checked = time.Now()
 				err = r.confirmEnd(ctx, nil)
 			}
@@ -242,17 +243,6 @@ func (o FollowOptions) withDefaults() FollowOptions {
 func setDefaultDuration(v *time.Duration, value time.Duration) {
 	if *v <= 0 {
 		*v = value
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 
