@@ -20,7 +20,7 @@ const (
 )
 
 // errNeverLed is why there is no leadership at first.
-var errNeverLed = errors.New("has not led yet")
+var errNeverLed = errors.New("this process has not led yet")
 
 // progress is what the run goroutine has come to. It is guarded by Store.mu.
 type progress struct {

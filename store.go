@@ -178,19 +178,30 @@ func (s *Store) LinearizableSnapshot() (storage.View, persistence.TransactionNum
 // Write runs work as one transaction and returns when it is durable; see
 // durability.Storage.Write.
 func (s *Store) Write(ctx context.Context, work durability.Work) error {
-	return s.storage.Write(ctx, work)
+	return s.explain(s.storage.Write(ctx, work))
 }
 
 // Submit runs work as Write does, but returns as soon as the next may run; see
 // durability.Storage.Submit.
 func (s *Store) Submit(ctx context.Context, work durability.Work, o durability.WriteOptions) (*durability.Pending, error) {
-	return s.storage.Submit(ctx, work, o)
+	p, err := s.storage.Submit(ctx, work, o)
+	return p, s.explain(err)
 }
 
 // Apply writes a transaction that came from outside as a list of ops; see
 // durability.Storage.Apply.
 func (s *Store) Apply(ctx context.Context, ops []*api.Op, o durability.WriteOptions) (*durability.Pending, error) {
-	return s.storage.Apply(ctx, ops, o)
+	p, err := s.storage.Apply(ctx, ops, o)
+	return p, s.explain(err)
+}
+
+// explain adds to "not the leader" why this process does not lead.
+func (s *Store) explain(err error) error {
+	why := context.Cause(s.Leadership())
+	if !errors.Is(err, durability.ErrNotLeader) || why == nil { // it may lead by now
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, why)
 }
 
 // Log is the cell's log, for tools that look into it.

@@ -310,8 +310,8 @@ func TestLeaseLostEndsLeadershipByTheDeadline(t *testing.T) {
 		if cause := context.Cause(one.Leadership()); !errors.Is(cause, lease.ErrLost) {
 			t.Errorf("cause %v", cause)
 		}
-		if err := one.Write(t.Context(), save("a")); !errors.Is(err, persistence.ErrNotCommitted) {
-			t.Errorf("wrote after that: %v", err)
+		if err := one.Write(t.Context(), save("a")); !errors.Is(err, persistence.ErrNotCommitted) || !errors.Is(err, lease.ErrLost) {
+			t.Errorf("wrote after that: %v; want not committed, and why", err)
 		}
 		c.mem.Heal()
 		if err := one.Campaign(t.Context()); err != nil { // the process need not restart
