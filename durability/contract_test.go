@@ -3,6 +3,7 @@ package durability
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -187,6 +188,57 @@ func TestInitialWorkIsTheFirst(t *testing.T) {
 	again := New(Options{})
 	if err := again.Lead(t.Context(), &tape{}, func(context.Context, storage.Mutable) error { return errWork }); err != errWork || again.Leading() {
 		t.Errorf("initial work that fails: %v, leading %v", err, again.Leading())
+	}
+}
+
+// Writing is strict: what could not be found again, or compared, is refused and
+// changes nothing.
+func TestWritingIsStrict(t *testing.T) {
+	s, l := led(t, true)
+	quota := func(cpus float64) *api.ResourceAggregate {
+		return &api.ResourceAggregate{Resources: []*api.Resource{{NumCpus: api.Some(cpus)}, {RamMb: api.Some[int64](1)}, {DiskMb: api.Some[int64](1)}}}
+	}
+	update := func(key *api.JobUpdateKey) *api.JobUpdate {
+		return &api.JobUpdate{Summary: &api.JobUpdateSummary{Key: key}, Instructions: &api.JobUpdateInstructions{
+			DesiredState: &api.InstanceTaskConfig{Task: &api.TaskConfig{}, Instances: []*api.Range{{}}}}}
+	}
+	job := schema.NewJobKey("role", "prod", "job")
+	for what, work := range map[string]func(tx storage.Mutable) error{
+		"a quota without a role":  func(tx storage.Mutable) error { return tx.Quotas().Save("", quota(1)) },
+		"a quota of not a number": func(tx storage.Mutable) error { return tx.Quotas().Save("role", quota(math.NaN())) },
+		"a quota below zero":      func(tx storage.Mutable) error { return tx.Quotas().Save("role", quota(-1)) },
+		"an update without an id": func(tx storage.Mutable) error { return tx.JobUpdates().Save(update(&api.JobUpdateKey{Job: job})) },
+		"an update of half a job": func(tx storage.Mutable) error {
+			return tx.JobUpdates().Save(update(&api.JobUpdateKey{ID: api.Some("u"), Job: &api.JobKey{Role: api.Some("role")}}))
+		},
+		"an event without a status": func(tx storage.Mutable) error {
+			if err := tx.JobUpdates().Save(update(&api.JobUpdateKey{Job: job, ID: api.Some("u")})); err != nil {
+				return nil // not what is tested
+			}
+			return tx.JobUpdates().SaveEvent(&api.JobUpdateKey{Job: job, ID: api.Some("u")}, &api.JobUpdateEvent{})
+		},
+		"a host without an agent": func(tx storage.Mutable) error {
+			_, err := tx.Hosts().Save(&api.HostAttributes{Host: api.Some("h"), Mode: api.Some(api.MaintenanceModeNONE)})
+			return err
+		},
+		"a task without a status": func(tx storage.Mutable) error {
+			task := newTask("a", 0)
+			task.Status = api.Optional[api.ScheduleStatus]{}
+			return tx.Tasks().Save(task)
+		},
+		"a task of an unknown tier": func(tx storage.Mutable) error {
+			task := newTask("a", 0)
+			task.AssignedTask.Task.Tier = api.Some("x")
+			return tx.Tasks().Save(task)
+		},
+	} {
+		err := s.Write(t.Context(), func(_ context.Context, tx storage.Mutable) error { return work(tx) })
+		if !errors.Is(err, storage.ErrInvalidArgument) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if len(l.records) != 0 {
+		t.Errorf("%d records", len(l.records))
 	}
 }
 

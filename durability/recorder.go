@@ -1,7 +1,9 @@
 package durability
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -258,9 +260,17 @@ type recordQuotas struct {
 }
 
 func (s recordQuotas) Save(role string, quota *api.ResourceAggregate) error {
+	if role == "" {
+		return fmt.Errorf("%w: quota without a role", storage.ErrNullArgument)
+	}
 	quota, err := take(s.r, "quota of role "+role, quota, func(q *api.ResourceAggregate) error {
 		if err := schema.CheckQuota(q.Resources); err != nil { // strict: nothing is filled in
 			return err
+		}
+		for _, r := range q.Resources {
+			if cpus := r.NumCpus.Value; math.IsNaN(cpus) || math.IsInf(cpus, 0) || cpus < 0 || r.RamMb.Value < 0 || r.DiskMb.Value < 0 {
+				return errors.New("a quota's amounts must be numbers of at least 0")
+			}
 		}
 		return s.r.backfill().Quota(q)
 	})
@@ -340,6 +350,9 @@ func (s recordJobUpdates) Save(update *api.JobUpdate) error {
 	if err != nil {
 		return err
 	}
+	if summary := update.Summary; summary != nil && summary.Key != nil && (!schema.ValidJobKey(summary.Key.Job) || summary.Key.ID.Value == "") {
+		return fmt.Errorf("%w: job update %q of job %q: both must be valid", storage.ErrInvalidArgument, summary.Key.ID.Value, schema.JobKeyString(summary.Key.Job))
+	}
 	if err := s.MutableJobUpdates.Save(update); err != nil {
 		return err
 	}
@@ -355,6 +368,9 @@ func (s recordJobUpdates) SaveEvent(key *api.JobUpdateKey, event *api.JobUpdateE
 	if event, err = take(s.r, "update event", event, nil); err != nil {
 		return err
 	}
+	if !event.Status.Set { // the update's own status would go with it
+		return fmt.Errorf("%w: update event without a status", storage.ErrNullArgument)
+	}
 	if err := s.MutableJobUpdates.SaveEvent(key, event); err != nil {
 		return err
 	}
@@ -369,6 +385,9 @@ func (s recordJobUpdates) SaveInstanceEvent(key *api.JobUpdateKey, event *api.Jo
 	}
 	if event, err = take(s.r, "instance update event", event, nil); err != nil {
 		return err
+	}
+	if !event.Action.Set {
+		return fmt.Errorf("%w: instance update event without an action", storage.ErrNullArgument)
 	}
 	if err := s.MutableJobUpdates.SaveInstanceEvent(key, event); err != nil {
 		return err

@@ -1,7 +1,10 @@
 package server
 
 import (
+	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -70,6 +73,10 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, browsers *http.Cr
 	if err := browsers.Check(r); err != nil {
 		return newProblem(http.StatusForbidden, "cross-origin", "cross-origin request", "%v", err)
 	}
+	if len(s.tokens) == 0 && fromBrowser(r) && !s.ownName(r.Host) {
+		return newProblem(http.StatusForbidden, "cross-origin", "cross-origin request",
+			"%q is not a name of this server; another site may have made it lead here", r.Host)
+	}
 	if err := s.authorize(w, r); err != nil {
 		return err
 	}
@@ -77,6 +84,25 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, browsers *http.Cr
 		return newProblem(http.StatusBadRequest, "invalid-request", "invalid request", "a %s request has no body here", r.Method)
 	}
 	return nil
+}
+
+// fromBrowser tells whether a request was made by a browser, which says so.
+func fromBrowser(r *http.Request) bool {
+	return r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != ""
+}
+
+// ownName tells whether a Host header names this server: by address, as localhost, or
+// as it is advertised. Any other name a site of its own could have made to lead here
+// (DNS rebinding), and a browser would take this server for a part of that site.
+func (s *server) ownName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil || host == "localhost" {
+		return true
+	}
+	own, err := url.Parse(s.URL)
+	return err == nil && own.Hostname() == host
 }
 
 // recover answers for a handler that panicked. It is to be deferred.

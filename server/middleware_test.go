@@ -107,7 +107,7 @@ func TestParseTokens(t *testing.T) {
 // A page of another site, open in a browser on the same host, can send a form to
 // loopback; it must not be able to write.
 func TestOtherSitesCantWrite(t *testing.T) {
-	h := newCell(t).leader("one", Options{})
+	h := newCell(t).leader("one", Options{URL: "http://example.com"}) // the name in httptest's requests
 	const form = "Content-Type: application/x-www-form-urlencoded"
 	h.refused(h.post(save("x"), form, "Sec-Fetch-Site: cross-site"), 403, "cross-origin", "")
 	h.refused(h.post(save("x"), form, "Origin: http://elsewhere.example"), 403, "cross-origin", "")
@@ -190,5 +190,23 @@ func TestHTTPServer(t *testing.T) {
 	}
 	if s.Config.ReadHeaderTimeout == 0 || s.Config.IdleTimeout == 0 || s.Config.MaxHeaderBytes == 0 {
 		t.Error("no limits")
+	}
+}
+
+// A name that another site made to lead here is no name of this server, for browsers.
+func TestRebindingIsRefused(t *testing.T) {
+	h := newCell(t).leader("one", Options{URL: "http://store.example.org:8410"})
+	for host, want := range map[string]int{"evil.example:8410": 403, "127.0.0.1:8410": 200, "[::1]:8410": 200, "localhost:8410": 200, "store.example.org:8410": 200} {
+		for _, browser := range []bool{true, false} {
+			request := httptest.NewRequest("GET", "/v1/tasks", nil)
+			if request.Host = host; browser {
+				request.Header.Set("Sec-Fetch-Site", "same-origin")
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, request)
+			if expect := map[bool]int{true: want, false: 200}[browser]; w.Code != expect {
+				t.Errorf("%s, browser %t: %d, want %d", host, browser, w.Code, expect)
+			}
+		}
 	}
 }

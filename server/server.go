@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -38,6 +40,9 @@ type server struct {
 	mux    *http.ServeMux
 	routes []string
 	tokens []tokenHash
+	// parsing bounds the bodies that are parsed and applied at once, in bytes: what
+	// they become in memory can be many times as large.
+	parsing *semaphore.Weighted
 }
 
 // New returns the API of a store. It does not close the store.
@@ -51,7 +56,8 @@ func New(store *schedulerstore.Store, o Options) http.Handler {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &server{Options: o, store: store, mux: http.NewServeMux(), tokens: hashTokens(o.Tokens)}
+	s := &server{Options: o, store: store, mux: http.NewServeMux(), tokens: hashTokens(o.Tokens),
+		parsing: semaphore.NewWeighted(2 * o.MaxBodyBytes)}
 	s.addRoutes()
 	return s.around(http.HandlerFunc(s.serve))
 }

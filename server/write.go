@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/scheduler-store/scheduler-store/durability"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
@@ -47,20 +48,31 @@ func (s *server) transact(w http.ResponseWriter, r *http.Request) (c persistence
 	if err != nil {
 		return c, err
 	}
-	ops, err := parseOps(as, body)
-	if err != nil {
-		return c, invalid(err)
-	}
 	if o.Key != "" {
 		o.Fingerprint = fingerprint(body)
 	}
 	ctx, cancel := context.WithTimeoutCause(r.Context(), s.CommitTimeout, fmt.Errorf("no answer for %v", s.CommitTimeout))
 	defer cancel()
-	pending, err := s.store.Apply(ctx, ops, o)
+	pending, err := s.submit(ctx, as, body, o)
 	if err != nil {
 		return c, err
 	}
 	return pending.Wait(ctx)
+}
+
+// submit parses a body and hands its transaction over, when not too many large ones
+// are in hand.
+func (s *server) submit(ctx context.Context, as bodyType, body []byte, o durability.WriteOptions) (*durability.Pending, error) {
+	size := int64(len(body))
+	if err := s.parsing.Acquire(ctx, size); err != nil {
+		return nil, fmt.Errorf("%w: waiting for other large transactions: %w", persistence.ErrNotCommitted, context.Cause(ctx))
+	}
+	defer s.parsing.Release(size)
+	ops, err := parseOps(as, body)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	return s.store.Apply(ctx, ops, o)
 }
 
 // readBody reads a body that is not too large. What says that it is too large is

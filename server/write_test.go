@@ -22,6 +22,7 @@ import (
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
+	"github.com/scheduler-store/scheduler-store/storage"
 )
 
 const thriftType = "Content-Type: application/vnd.apache.thrift.binary"
@@ -372,4 +373,37 @@ func TestNothingChanged(t *testing.T) {
 	if again := h.commit(attributes); again != first || h.number() != 1 {
 		t.Errorf("got %s, want %s", again, first)
 	}
+}
+
+// Bodies that are parsed and applied at once are bounded in all: one that would be too
+// much waits for those before it, and is refused when its time is up.
+func TestLargeBodiesTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		large := save("large")
+		h := newCell(t).leader("one", Options{MaxBodyBytes: int64(len(large)), CommitTimeout: 5 * time.Second})
+		release, done := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = h.store.Write(t.Context(), func(context.Context, storage.Mutable) error {
+				<-release
+				return nil
+			})
+		}()
+		synctest.Wait()
+		var posts sync.WaitGroup
+		for range 2 { // these are parsed, and wait for the write lock
+			posts.Go(func() { h.commit(large) })
+		}
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		request := httptest.NewRequestWithContext(ctx, "POST", "/v1/transactions", strings.NewReader(large))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, request)
+		h.refused(w, 503, "not-committed", "other large transactions")
+		close(release)
+		posts.Wait()
+		<-done
+		h.commit(large)
+	})
 }

@@ -74,6 +74,11 @@ func (b *Bucket) Replace(ctx context.Context, key string, data []byte, old drive
 	case err != nil:
 		return "", err
 	case version != old:
+		// An earlier try may have renamed it and died before the sync: who reads its
+		// own bytes back takes them for written.
+		if err := syncDirectory(b.root.Open(place.directory)); err != nil {
+			return "", err
+		}
 		return "", driver.ErrChanged
 	}
 	err = b.write(ctx, place, data, func(d *directory, temporary string) error {

@@ -17,7 +17,7 @@
 // gone well unseen:
 //
 //	transport errors                  but not wrong certificates, nor ended contexts
-//	408, 429, 500, 502, 503, 504      Retry-After is honoured
+//	408, 429, 500, 502, 503, 504      Retry-After is honoured, up to 3 s
 //	400 RequestTimeout                S3 waited for the body in vain
 //	409 ConditionalRequestConflict    S3: a racing request; nothing landed
 //

@@ -54,8 +54,13 @@ func (c *call) nextWait(response *http.Response) time.Duration {
 		wait = min(options.MinWait<<doublings, options.MaxWait)
 	}
 	wait = wait/2 + rand.N(wait/2+1)
-	return max(wait, retryAfter(response))
+	return max(wait, min(retryAfter(response), maxRetryAfter))
 }
+
+// maxRetryAfter bounds what a store may ask for. MinIO asks for a minute with every
+// 503 and 429, however short its trouble; a writer that waited so long would lose its
+// lease, and one that gave up at once its leadership.
+const maxRetryAfter = 3 * time.Second
 
 // backoff implements retryablehttp.Backoff, with what check came to.
 func (c *call) backoff(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return c.wait }
