@@ -6,7 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/scheduler-store/scheduler-store/bucket/internal/collector"
+	"github.com/scheduler-store/scheduler-store/internal/collector"
 )
 
 // Options of a Bucket.

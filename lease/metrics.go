@@ -1,9 +1,9 @@
 package lease
 
 import (
-	"errors"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scheduler-store/scheduler-store/internal/collector"
 )
 
 type metrics struct {
@@ -26,44 +26,30 @@ const (
 // same process registered.
 func newMetrics(r prometheus.Registerer) *metrics {
 	return &metrics{
-		held: register(r, prometheus.NewGauge(prometheus.GaugeOpts{
+		held: collector.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "scheduler_store_lease_held",
 			Help: "1 while this process holds the lease, else 0.",
 		})),
-		epoch: register(r, prometheus.NewGauge(prometheus.GaugeOpts{
+		epoch: collector.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "scheduler_store_lease_epoch",
 			Help: "Epoch of the lease as this process last read or wrote it.",
 		})),
-		acquisitions: register(r, prometheus.NewCounter(prometheus.CounterOpts{
+		acquisitions: collector.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "scheduler_store_lease_acquisitions_total",
 			Help: "Times that this process acquired the lease.",
 		})),
-		losses: register(r, prometheus.NewCounter(prometheus.CounterOpts{
+		losses: collector.Register(r, prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "scheduler_store_lease_losses_total",
 			Help: "Times that this process lost the lease without releasing it.",
 		})),
-		renewals: register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+		renewals: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scheduler_store_lease_renewals_total",
 			Help: "Tries to renew the lease by result (ok, changed, error).",
 		}, []string{"result"})),
-		slack: register(r, prometheus.NewHistogram(prometheus.HistogramOpts{
+		slack: collector.Register(r, prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "scheduler_store_lease_renewal_slack_ratio",
 			Help:    "How much of the time to the deadline was left when a renewal was confirmed: near 0 the lease is nearly lost.",
 			Buckets: prometheus.LinearBuckets(0.1, 0.1, 9),
 		})),
 	}
-}
-
-func register[C prometheus.Collector](r prometheus.Registerer, c C) C {
-	if r == nil {
-		return c
-	}
-	err := r.Register(c)
-	var again prometheus.AlreadyRegisteredError
-	if errors.As(err, &again) {
-		return again.ExistingCollector.(C)
-	} else if err != nil {
-		panic(err) // two metrics of one name: a mistake in this program
-	}
-	return c
 }

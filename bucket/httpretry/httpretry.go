@@ -39,7 +39,7 @@ import (
 	"github.com/hashicorp/go-retryablehttp"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/scheduler-store/scheduler-store/bucket/internal/collector"
+	"github.com/scheduler-store/scheduler-store/internal/collector"
 )
 
 // Options of a Transport. The zero value is good.

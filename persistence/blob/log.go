@@ -52,7 +52,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-func setDefault(v *int, value int) {
+func setDefault[T int | time.Duration](v *T, value T) {
 	if *v <= 0 {
 		*v = value
 	}

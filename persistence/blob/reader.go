@@ -234,16 +234,10 @@ type FollowOptions struct {
 }
 
 func (o FollowOptions) withDefaults() FollowOptions {
-	setDefaultDuration(&o.MinPoll, 20*time.Millisecond)
-	setDefaultDuration(&o.MaxPoll, time.Second)
-	setDefaultDuration(&o.CheckEnd, 30*time.Second)
+	setDefault(&o.MinPoll, 20*time.Millisecond)
+	setDefault(&o.MaxPoll, time.Second)
+	setDefault(&o.CheckEnd, 30*time.Second)
 	return o
-}
-
-func setDefaultDuration(v *time.Duration, value time.Duration) {
-	if *v <= 0 {
-		*v = value
-	}
 }
 
 // IsNewerFormat tells whether an error came from an object of a newer version of

@@ -1,4 +1,5 @@
-// Package collector registers metrics that several buckets of a process share.
+// Package collector registers metrics that several parts of a process share, such as
+// two buckets, or one lease after another.
 package collector
 
 import (
