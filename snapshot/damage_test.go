@@ -55,7 +55,7 @@ func TestEveryWrongBitOfAPartIsFound(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCell(t)
 			_, name := c.write(source(1, records...))
-			key := name.partKey(0)
+			key := name.folder().partKey(0)
 			data := c.mem.Data(key)
 			for bit := range len(data) * 8 {
 				data[bit/8] ^= 1 << (bit % 8)
@@ -83,18 +83,18 @@ func TestPartsInAnothersPlaceAreFound(t *testing.T) {
 	// All parts have the same sizes, so only their content tells them apart.
 	_, name := c.write(source(1, large(6)...))
 	_, other := c.write(source(2, large(8)[2:]...))
-	a, b := c.mem.Data(name.partKey(0)), c.mem.Data(name.partKey(1))
-	c.mem.Put(name.partKey(0), b)
-	c.mem.Put(name.partKey(1), a)
-	c.mustBeDamaged("swapped", name, name.partKey(0))
-	c.mem.Put(name.partKey(0), a)
-	c.mustBeDamaged("twice the same", name, name.partKey(1))
-	c.mem.Put(name.partKey(1), c.mem.Data(other.partKey(1)))
-	c.mustBeDamaged("another snapshot's", name, name.partKey(1))
-	c.mem.Put(name.partKey(1), b)
+	a, b := c.mem.Data(name.folder().partKey(0)), c.mem.Data(name.folder().partKey(1))
+	c.mem.Put(name.folder().partKey(0), b)
+	c.mem.Put(name.folder().partKey(1), a)
+	c.mustBeDamaged("swapped", name, name.folder().partKey(0))
+	c.mem.Put(name.folder().partKey(0), a)
+	c.mustBeDamaged("twice the same", name, name.folder().partKey(1))
+	c.mem.Put(name.folder().partKey(1), c.mem.Data(other.folder().partKey(1)))
+	c.mustBeDamaged("another snapshot's", name, name.folder().partKey(1))
+	c.mem.Put(name.folder().partKey(1), b)
 	c.mustLoad(name, large(6))
-	c.mem.Remove(name.partKey(2))
-	c.mustBeDamaged("the last one gone", name, name.partKey(2))
+	c.mem.Remove(name.folder().partKey(2))
+	c.mustBeDamaged("the last one gone", name, name.folder().partKey(2))
 }
 
 // put writes a manifest whose checksum is right, whatever it says.
@@ -158,7 +158,7 @@ func TestManifestThatLiesIsRefused(t *testing.T) {
 			changed.Parts = append([]Part(nil), m.Parts...)
 			change(&changed.Parts[0])
 			c.put(name, changed)
-			c.mustBeDamaged(body+", "+what, name, name.partKey(0))
+			c.mustBeDamaged(body+", "+what, name, name.folder().partKey(0))
 		}
 	}
 }

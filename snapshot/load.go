@@ -17,10 +17,6 @@ import (
 // before. Errors match ErrDamaged when a part is gone or wrong, and
 // persistence.ErrReplay when the consumer refuses what is in it.
 func Load(ctx context.Context, b *bucket.Bucket, c *packed.Codec, m *Manifest, consumer persistence.Consumer, parallel int) error {
-	name, err := ParseName(m.Name)
-	if err != nil {
-		return err
-	}
 	type prepared struct {
 		apply func() error
 		err   error
@@ -35,7 +31,7 @@ func Load(ctx context.Context, b *bucket.Bucket, c *packed.Codec, m *Manifest, c
 			j, result := len(ahead), make(chan prepared, 1)
 			ahead = append(ahead, result)
 			reading.Go(func() {
-				apply, err := preparePart(ctx, b, c, name.partKey(j), m.Parts[j], consumer)
+				apply, err := preparePart(ctx, b, c, m.folder.partKey(j), m.Parts[j], consumer)
 				result <- prepared{apply, err}
 			})
 		}
@@ -43,7 +39,7 @@ func Load(ctx context.Context, b *bucket.Bucket, c *packed.Codec, m *Manifest, c
 		ahead[i] = nil
 		if part.err == nil {
 			if err := part.apply(); err != nil {
-				part.err = fmt.Errorf("%w: %s: %w", persistence.ErrReplay, name.partKey(i), err)
+				part.err = fmt.Errorf("%w: %s: %w", persistence.ErrReplay, m.folder.partKey(i), err)
 			}
 		}
 		if part.err != nil {

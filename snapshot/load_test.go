@@ -20,7 +20,7 @@ func TestPartsAreAppliedInOrder(t *testing.T) {
 		c := newCell(t)
 		m, name := c.write(source(1, large(12)...))
 		for i := range m.Parts { // the first takes longest
-			c.mem.Inject(memdriver.Fault{Operation: memdriver.Get, Key: memdriver.Is(name.partKey(i)), Do: memdriver.Delay(time.Duration(10-i) * time.Second)})
+			c.mem.Inject(memdriver.Fault{Operation: memdriver.Get, Key: memdriver.Is(name.folder().partKey(i)), Do: memdriver.Delay(time.Duration(10-i) * time.Second)})
 		}
 		var s state
 		if err := Load(c.ctx, c.b, c.codec, m, &s, 4); err != nil {
@@ -28,7 +28,7 @@ func TestPartsAreAppliedInOrder(t *testing.T) {
 		}
 		var want []string
 		for i := range m.Parts {
-			want = append(want, name.partKey(i))
+			want = append(want, name.folder().partKey(i))
 		}
 		if !slices.Equal(s.objects, want) {
 			t.Errorf("applied %v, want %v", s.objects, want)
@@ -90,7 +90,7 @@ func TestErrorEndsTheLoading(t *testing.T) {
 				m, n := c.write(source(1, large(12)...))
 				c.mem.Inject(memdriver.Fault{Operation: memdriver.Get, Key: memdriver.Ending("/part-00004"), Do: memdriver.Block})
 				var s state
-				fail(&s, n.partKey(2))
+				fail(&s, n.folder().partKey(2))
 				err := Load(c.ctx, c.b, c.codec, m, &s, 4)
 				if !errors.Is(err, broken) || errors.Is(err, ErrDamaged) {
 					t.Errorf("%v, want the consumer's error", err)
@@ -167,7 +167,7 @@ func TestVerifyReadsAllOfIt(t *testing.T) {
 	if m, err := Verify(c.ctx, c.b, c.codec, testCell, name); err != nil || m.Name != want.Name || m.Records != 5 {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	last := name.partKey(len(want.Parts) - 1)
+	last := name.folder().partKey(len(want.Parts) - 1)
 	data := c.mem.Data(last)
 	data[len(data)-1] ^= 1
 	c.mem.Put(last, data)

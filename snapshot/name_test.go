@@ -24,7 +24,7 @@ func TestNamesPrintAndParse(t *testing.T) {
 	if got, want := n.ManifestKey(), "snapshot/"+text+"/manifest.json"; got != want {
 		t.Errorf("manifest is %s, want %s", got, want)
 	}
-	if got, want := n.partKey(7), "snapshot/"+text+"/part-00007"; got != want {
+	if got, want := n.folder().partKey(7), "snapshot/"+text+"/part-00007"; got != want {
 		t.Errorf("part is %s, want %s", got, want)
 	}
 	for _, n := range []Name{n, {}, {Position: math.MaxUint64}, newName(point(9))} {
@@ -155,7 +155,7 @@ func TestListAndWhatIsNoSnapshot(t *testing.T) {
 	c := newCell(t)
 	_, name := c.write(source(5, []byte("x")))
 	half := newName(point(9))
-	for _, key := range []string{"snapshot/README", "snapshot/notes/part-00000", half.partKey(0), half.partKey(1),
+	for _, key := range []string{"snapshot/README", "snapshot/notes/part-00000", half.folder().partKey(0), half.folder().partKey(1),
 		half.ManifestKey() + ".bak", "snapshot/manifest.json", "snapshot.json", "snapshots/00/manifest.json"} {
 		c.mem.Put(key, []byte("not a snapshot"))
 	}

@@ -20,6 +20,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,14 @@ const (
 
 // ErrDamaged: an object of a snapshot is missing or isn't what its manifest says.
 var ErrDamaged = errors.New("snapshot is damaged")
+
+// Folder is where the objects of one whole state lie: that of a snapshot, or any
+// other, such as a backup's. Its last element is the state's name.
+type Folder string
+
+func (f Folder) manifestKey() string  { return string(f) + manifestFile }
+func (f Folder) partKey(i int) string { return fmt.Sprintf("%s/part-%05d", f, i) }
+func (f Folder) name() string         { return path.Base(string(f)) }
 
 // Name identifies a snapshot: <position, 20 digits>-<16 hex digits of the chain's
 // hash there>-<8 random hex digits>.
@@ -88,9 +97,9 @@ func (n Name) Compare(o Name) int {
 }
 
 // ManifestKey is the object that makes the snapshot exist.
-func (n Name) ManifestKey() string { return prefix + n.String() + manifestFile }
+func (n Name) ManifestKey() string { return n.folder().manifestKey() }
 
-func (n Name) partKey(i int) string { return fmt.Sprintf("%s%s/part-%05d", prefix, n, i) }
+func (n Name) folder() Folder { return Folder(prefix + n.String()) }
 
 // Manifest describes a snapshot. Its object vouches for its own bits.
 type Manifest struct {
@@ -109,7 +118,12 @@ type Manifest struct {
 	Made   time.Time `json:"made"`
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
+
+	folder Folder
 }
+
+// Folder is where the state's objects lie.
+func (m *Manifest) Folder() Folder { return m.folder }
 
 // Part is one object of records.
 type Part struct {
@@ -161,23 +175,38 @@ func List(ctx context.Context, b *bucket.Bucket, after *Name) ([]Name, error) {
 // object is gone or wrong, and checked.ErrNewerFormat when it is of a newer
 // version.
 func Read(ctx context.Context, b *bucket.Bucket, cell string, name Name) (*Manifest, error) {
-	object, err := b.Get(ctx, name.ManifestKey())
+	m, err := ReadIn(ctx, b, name.folder())
 	if errors.Is(err, bucket.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	} else if err != nil {
 		return nil, err
 	}
-	m := new(Manifest)
-	if err := checked.Decode(object.Data, format, m); errors.Is(err, checked.ErrNewerFormat) {
-		return nil, fmt.Errorf("%s: %w", name.ManifestKey(), err)
-	} else if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, name.ManifestKey(), err)
-	}
-	if m.Name != name.String() || m.At.Next != name.Position+1 || !name.Fits(m.At.Hash) {
+	if m.At.Next != name.Position+1 || !name.Fits(m.At.Hash) {
 		return nil, fmt.Errorf("%w: %s describes snapshot %s at %v", ErrDamaged, name.ManifestKey(), m.Name, m.At)
 	}
 	if m.Cell != cell {
 		return nil, fmt.Errorf("%w: %s belongs to cell %s, this one is %s", ErrDamaged, name.ManifestKey(), m.Cell, cell)
 	}
+	return m, nil
+}
+
+// ReadIn reads and checks the manifest in a folder, whichever cell it belongs to.
+// Errors match bucket.ErrNotExist when there is none, ErrDamaged when it is wrong,
+// and checked.ErrNewerFormat when it is of a newer version.
+func ReadIn(ctx context.Context, b *bucket.Bucket, folder Folder) (*Manifest, error) {
+	object, err := b.Get(ctx, folder.manifestKey())
+	if err != nil {
+		return nil, err
+	}
+	m := new(Manifest)
+	if err := checked.Decode(object.Data, format, m); errors.Is(err, checked.ErrNewerFormat) {
+		return nil, fmt.Errorf("%s: %w", folder.manifestKey(), err)
+	} else if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, folder.manifestKey(), err)
+	}
+	if m.Name != folder.name() {
+		return nil, fmt.Errorf("%w: %s describes %s at %v", ErrDamaged, folder.manifestKey(), m.Name, m.At)
+	}
+	m.folder = folder
 	return m, nil
 }

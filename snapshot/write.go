@@ -41,26 +41,31 @@ type Source struct {
 // manifest last. If it fails, parts without a manifest stay behind; they mean
 // nothing.
 func Write(ctx context.Context, b *bucket.Bucket, c *packed.Codec, s Source, parallel int) (*Manifest, error) {
+	return WriteIn(ctx, b, c, newName(s.At).folder(), s, parallel)
+}
+
+// WriteIn does what Write does, in a folder of the caller's choice. An error matches
+// bucket.ErrExists if the folder has a state already.
+func WriteIn(ctx context.Context, b *bucket.Bucket, c *packed.Codec, folder Folder, s Source, parallel int) (*Manifest, error) {
 	if s.At.Next == 0 {
 		return nil, errors.New("snapshot of a history that has not begun")
 	}
-	name := newName(s.At)
-	m := &Manifest{Format: format, Cell: s.Cell, Name: name.String(), At: s.At, Counts: s.Counts,
+	m := &Manifest{Format: format, Cell: s.Cell, Name: folder.name(), At: s.At, Counts: s.Counts, folder: folder,
 		Made: time.Now().UTC().Truncate(time.Millisecond), By: s.By, Reason: s.Reason}
-	if err := m.writeParts(ctx, b, c, name, s.Records, parallel); err != nil {
-		return nil, fmt.Errorf("write snapshot %s: %w", name, err)
+	if err := m.writeParts(ctx, b, c, s.Records, parallel); err != nil {
+		return nil, fmt.Errorf("write %s: %w", folder, err)
 	}
 	object, err := checked.Encode(m)
 	if err != nil {
-		return nil, fmt.Errorf("write snapshot %s: %w", name, err)
+		return nil, fmt.Errorf("write %s: %w", folder, err)
 	}
-	if _, err := b.Create(ctx, name.ManifestKey(), object); err != nil {
-		return nil, fmt.Errorf("write snapshot %s: %w", name, err)
+	if _, err := b.Create(ctx, folder.manifestKey(), object); err != nil {
+		return nil, fmt.Errorf("write %s: %w", folder, err)
 	}
 	return m, nil
 }
 
-func (m *Manifest) writeParts(ctx context.Context, b *bucket.Bucket, c *packed.Codec, name Name, records iter.Seq2[[]byte, error], parallel int) error {
+func (m *Manifest) writeParts(ctx context.Context, b *bucket.Bucket, c *packed.Codec, records iter.Seq2[[]byte, error], parallel int) error {
 	uploads, ctx := errgroup.WithContext(ctx)
 	uploads.SetLimit(max(parallel, 1))
 	parts := []*Part{}
@@ -72,7 +77,7 @@ func (m *Manifest) writeParts(ctx context.Context, b *bucket.Bucket, c *packed.C
 			var body []byte
 			body, part.Compression = c.Pack(nil, raw)
 			part.Bytes, part.SHA256 = len(body), sha256.Sum256(body)
-			_, err := b.Create(ctx, name.partKey(i), body)
+			_, err := b.Create(ctx, m.folder.partKey(i), body)
 			return err
 		})
 	}

@@ -43,7 +43,7 @@ func TestSnapshotComesBackAsItWas(t *testing.T) {
 			parts, size := []int{}, 0
 			for i, p := range m.Parts {
 				parts = append(parts, p.Records)
-				size += len(cell.mem.Data(name.partKey(i)))
+				size += len(cell.mem.Data(name.folder().partKey(i)))
 				if p.RawBytes > PartBytes && p.Records > 1 {
 					t.Errorf("part %d has %d bytes in %d records, want %d at most", i, p.RawBytes, p.Records, PartBytes)
 				}
@@ -240,7 +240,7 @@ func TestFailedUploadEndsTheWalk(t *testing.T) {
 		var taken atomic.Int32
 		s.Records = counted(large(20), &taken)
 		_, err := Write(c.ctx, c.b, c.codec, s, 1)
-		if err == nil || !strings.Contains(err.Error(), "snapshot "+newName(s.At).String()[:38]) {
+		if err == nil || !strings.Contains(err.Error(), string(newName(s.At).folder())[:38]) {
 			t.Errorf("%q does not name the snapshot", err)
 		}
 		if n := taken.Load(); n > 10 {
