@@ -2,8 +2,10 @@ package schema_test
 
 import (
 	"bytes"
+	stdzlib "compress/zlib"
 	"encoding/hex"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -95,6 +97,14 @@ func TestFaultsAreCodingErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	var short bytes.Buffer
+	z := stdzlib.NewWriter(&short)
+	_, errWrite := z.Write([]byte{0x0c, 0, 1})
+	if err := errors.Join(errWrite, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	shortStruct := short.Bytes()
+
 	_, errTwo := schema.Encode(two)
 	_, errNone := schema.Encode(&api.Op{})
 	_, errEmpty := schema.Decode[api.Op]([]byte{})
@@ -103,7 +113,12 @@ func TestFaultsAreCodingErrors(t *testing.T) {
 	_, errCut := schema.Inflate[api.LogEntry](good[:len(good)-3], 0)
 	_, errSum := schema.Inflate[api.LogEntry](badSum, 0)
 	_, errLimit := schema.Inflate[api.LogEntry](notThrift, 4)
-	for i, err := range []error{errTwo, errNone, errEmpty, errShort, errZlib, errCut, errSum, errLimit} {
+	_, errThrift := schema.Inflate[api.Transaction](shortStruct, 0)
+	_, errEmptyZlib := schema.Inflate[api.LogEntry]([]byte{}, 0)
+	_, errDeflate := schema.Deflate(two)
+	_, errEncode := schema.EncodeNonNull(two)
+	_, errDecode := schema.DecodeNonNull[api.Op]([]byte{0x0c, 0, 1})
+	for i, err := range []error{errTwo, errNone, errEmpty, errShort, errZlib, errCut, errSum, errLimit, errThrift, errEmptyZlib, errDeflate, errEncode, errDecode} {
 		var coding *schema.CodingError
 		if !errors.As(err, &coding) {
 			t.Errorf("%d: %v, want a CodingError", i, err)
@@ -128,6 +143,71 @@ func TestDeflateRoundTrip(t *testing.T) {
 	}
 	if _, err := schema.Inflate[api.LogEntry](b, int64(len(encoded))-1); err == nil {
 		t.Error("inflated beyond the limit")
+	}
+}
+
+// The compressed form is the zlib container, which every zlib reads: not raw DEFLATE, and its header
+// says that it was compressed fast, as level 3 is.
+func TestDeflateIsAZlibContainer(t *testing.T) {
+	want := &api.LogEntry{Transaction: &api.Transaction{Ops: []*api.Op{opSaveFrameworkID(strings.Repeat("framework", 1000))}}}
+	encoded, err := schema.Encode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := schema.Deflate(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ours[0] != 0x78 || ours[1] != 0x5e {
+		t.Errorf("the header is %x, want 785e", ours[:2])
+	}
+	z, err := stdzlib.NewReader(bytes.NewReader(ours))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(z); err != nil || !bytes.Equal(got, encoded) {
+		t.Errorf("the standard library reads %d bytes, want %d (%v)", len(got), len(encoded), err)
+	}
+	for level := stdzlib.HuffmanOnly; level <= stdzlib.BestCompression; level++ {
+		var theirs bytes.Buffer
+		w, err := stdzlib.NewWriterLevel(&theirs, level)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, errWrite := w.Write(encoded)
+		if err := errors.Join(errWrite, w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := schema.Inflate[api.LogEntry](theirs.Bytes(), 0); err != nil || !got.Equal(want) {
+			t.Errorf("level %d: %v", level, err)
+		}
+	}
+	if _, err := schema.Inflate[api.LogEntry](ours[2:], 0); err == nil {
+		t.Error("raw DEFLATE was read")
+	}
+}
+
+// Bytes behind a value are of no interest, also behind a compressed one.
+func TestBytesBehindAValueAreIgnored(t *testing.T) {
+	want := opSaveFrameworkID("a")
+	encoded, err := schema.EncodeNonNull(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := append(bytes.Clone(encoded), 0xff, 0, 12)
+	var deflated bytes.Buffer
+	z := stdzlib.NewWriter(&deflated)
+	_, errWrite := z.Write(behind)
+	if err := errors.Join(errWrite, z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	decoded, errDecode := schema.Decode[api.Op](behind)
+	nonNull, errNonNull := schema.DecodeNonNull[api.Op](behind)
+	inflated, errInflate := schema.Inflate[api.Op](deflated.Bytes(), 0)
+	for i, got := range []*api.Op{decoded, nonNull, inflated} {
+		if err := []error{errDecode, errNonNull, errInflate}[i]; err != nil || !got.Equal(want) {
+			t.Errorf("%d: %v, %v", i, got, err)
+		}
 	}
 }
 

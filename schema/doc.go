@@ -10,8 +10,8 @@
 //	thriftjson  a reader of Thrift's JSON protocol, for the golden operations
 //	testdata    the golden operations
 //
-// This package adds what the IDL does not say: compression, strict JSON, job keys, the sets of
-// states, kinds of resources.
+// This package adds what the IDL does not say: compression, snapshots that hold each task
+// configuration once, strict JSON, job keys, the sets of states, kinds of resources, tiers.
 //
 // # Canonical form
 //

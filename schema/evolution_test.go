@@ -2,6 +2,7 @@ package schema_test
 
 import (
 	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/scheduler-store/scheduler-store/schema/api"
@@ -103,5 +104,49 @@ func TestDefaultContainer(t *testing.T) {
 	unset.Canonicalize()
 	if unset.Container == nil || unset.Container.Mesos == nil || unset.Container.Mesos.Volumes == nil {
 		t.Errorf("the canonical container is %+v", unset.Container)
+	}
+}
+
+// What clients send is read strictly: an enum number that would be dropped is refused, however deep,
+// while records of a newer schema stay readable.
+func TestUnknownEnumNumbersOfClients(t *testing.T) {
+	tasks := func(task *api.ScheduledTask) *api.Op {
+		return &api.Op{SaveTasks: &api.SaveTasks{Tasks: []*api.ScheduledTask{task}}}
+	}
+	volume := &api.TaskConfig{Container: &api.Container{Mesos: &api.MesosContainer{Volumes: []*api.Volume{{Mode: api.Some(api.ModeRO)}}}}}
+	for name, tt := range map[string]struct {
+		op    *api.Op
+		known string // the field with a known number
+	}{
+		"ScheduleStatus": {tasks(&api.ScheduledTask{Status: api.Some(api.ScheduleStatusLOST)}), "08000200000007"},
+		"Mode":           {tasks(&api.ScheduledTask{AssignedTask: &api.AssignedTask{Task: volume}}), "08000300000002"},
+		"MaintenanceMode": {&api.Op{SaveHostAttributes: &api.SaveHostAttributes{HostAttributes: &api.HostAttributes{
+			Mode: api.Some(api.MaintenanceModeDRAINED)}}}, "08000300000004"},
+		"JobUpdateStatus": {&api.Op{SaveJobUpdateEvent: &api.SaveJobUpdateEvent{Event: &api.JobUpdateEvent{
+			Status: api.Some(api.JobUpdateStatusABORTED)}}}, "08000100000006"},
+		"JobUpdateAction": {&api.Op{SaveJobInstanceUpdateEvent: &api.SaveJobInstanceUpdateEvent{Event: &api.JobInstanceUpdateEvent{
+			Action: api.Some(api.JobUpdateActionINSTANCE_UPDATED)}}}, "08000300000001"},
+		"CronCollisionPolicy": {&api.Op{SaveCronJob: &api.SaveCronJob{JobConfig: &api.JobConfiguration{
+			CronCollisionPolicy: api.Some(api.CronCollisionPolicyRUN_OVERLAP)}}}, "08000500000002"},
+	} {
+		data, err := (&api.Transaction{Ops: []*api.Op{tt.op}}).AppendBinary(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tx := new(api.Transaction)
+		if err := tx.UnmarshalStrict(data); err != nil || !tx.Ops[0].Equal(tt.op) {
+			t.Errorf("%s: a known number: %v", name, err)
+		}
+		text := hex.EncodeToString(data)
+		if strings.Count(text, tt.known) != 1 {
+			t.Fatalf("%s: %s is not once in %s", name, tt.known, text)
+		}
+		data, _ = hex.DecodeString(strings.Replace(text, tt.known, tt.known[:12]+"63", 1))
+		if err := tx.UnmarshalBinary(data); err != nil || len(tx.Ops) != 1 {
+			t.Errorf("%s: a record with number 99: %v", name, err)
+		}
+		if err := tx.UnmarshalStrict(data); err == nil || !strings.HasSuffix(err.Error(), ": unknown "+name+" 99") || tx.Ops != nil {
+			t.Errorf("%s: number 99 of a client: %v", name, err)
+		}
 	}
 }

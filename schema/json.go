@@ -14,9 +14,13 @@ import (
 	"github.com/scheduler-store/scheduler-store/schema/wire"
 )
 
+// ErrNoOps: a transaction does nothing.
+var ErrNoOps = errors.New("empty; a transaction has at least one")
+
 // ParseTransaction reads {"ops":[…]} with the field names of the IDL and enums by name. Whatever is
 // not exactly that is refused: unknown and repeated members, other types, unknown enum names, null
-// in place of a number or of an element, data after the end, and operations that Validate refuses.
+// in place of a number or of an element, data after the end, no operations (ErrNoOps), and those that
+// Validate refuses.
 // Errors name the place, as in ops[0].saveTasks.tasks[2].status, and are mostly *wire.PathError.
 func ParseTransaction(data []byte) (*api.Transaction, error) {
 	// Not an api.Transaction: what else is in one is not for clients to say.
@@ -28,6 +32,9 @@ func ParseTransaction(data []byte) (*api.Transaction, error) {
 	}
 	if in.Ops == nil {
 		return nil, &wire.PathError{Path: "ops", Err: errors.New("missing; a transaction is {\"ops\":[…]}")}
+	}
+	if len(in.Ops) == 0 {
+		return nil, &wire.PathError{Path: "ops", Err: ErrNoOps}
 	}
 	tx := &api.Transaction{Ops: in.Ops, SchemaVersion: api.CurrentSchemaVersion}
 	if err := tx.Validate(); err != nil {

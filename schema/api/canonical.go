@@ -131,6 +131,27 @@ func (x *DeduplicatedSnapshot) Canonicalize() {
 // Canonicalize brings x into canonical form in place, all parts included: unset containers become
 // present and empty, unset bools and numbers present and zero, sets ordered and free of repetitions.
 // Strings, enums, structs and unions that are unset stay so. A nil x is left alone.
+func (x *DeduplicatedTasks) Canonicalize() {
+	if x == nil {
+		return
+	}
+	if x.PartialTasks == nil {
+		x.PartialTasks = []*DeduplicatedScheduledTask{}
+	}
+	for _, e := range x.PartialTasks {
+		e.Canonicalize()
+	}
+	if x.TaskConfigs == nil {
+		x.TaskConfigs = []*TaskConfig{}
+	}
+	for _, e := range x.TaskConfigs {
+		e.Canonicalize()
+	}
+}
+
+// Canonicalize brings x into canonical form in place, all parts included: unset containers become
+// present and empty, unset bools and numbers present and zero, sets ordered and free of repetitions.
+// Strings, enums, structs and unions that are unset stay so. A nil x is left alone.
 func (x *DockerContainer) Canonicalize() {
 	if x == nil {
 		return
@@ -1124,6 +1145,7 @@ func (x *Transaction) Canonicalize() {
 	for _, e := range x.CommittedKeys {
 		e.Canonicalize()
 	}
+	x.DeduplicatedTasks.Canonicalize()
 }
 
 // Canonicalize brings x into canonical form in place, all parts included: unset containers become

@@ -149,6 +149,17 @@ func (x *DeduplicatedSnapshot) Clone() *DeduplicatedSnapshot {
 }
 
 // Clone returns a copy that shares nothing that can change. The copy of nil is nil.
+func (x *DeduplicatedTasks) Clone() *DeduplicatedTasks {
+	if x == nil {
+		return nil
+	}
+	c := *x
+	c.PartialTasks = cloneAll(x.PartialTasks)
+	c.TaskConfigs = cloneAll(x.TaskConfigs)
+	return &c
+}
+
+// Clone returns a copy that shares nothing that can change. The copy of nil is nil.
 func (x *DockerContainer) Clone() *DockerContainer {
 	if x == nil {
 		return nil
@@ -951,6 +962,7 @@ func (x *Transaction) Clone() *Transaction {
 	c.Ops = cloneAll(x.Ops)
 	c.Idempotency = x.Idempotency.Clone()
 	c.CommittedKeys = cloneAll(x.CommittedKeys)
+	c.DeduplicatedTasks = x.DeduplicatedTasks.Clone()
 	return &c
 }
 

@@ -4,9 +4,14 @@ package api
 
 import "github.com/scheduler-store/scheduler-store/schema/wire"
 
-// enumField returns a decoded number as a field: unset when the schema does not know it.
-func enumField[T interface{ IsKnown() bool }](v T) Optional[T] {
+// enumField reads a number as a field: unset when the schema does not know it.
+func enumField[T interface {
+	~int32
+	IsKnown() bool
+}](r *wire.Reader, name string) Optional[T] {
+	v := T(r.I32())
 	if !v.IsKnown() {
+		r.UnknownEnum(name, int32(v))
 		return Optional[T]{}
 	}
 	return Some(v)
@@ -234,6 +239,37 @@ func (x *DeduplicatedSnapshot) read(r *wire.Reader) {
 	}
 }
 
+func (x *DeduplicatedTasks) read(r *wire.Reader) {
+	for {
+		switch r.Field() {
+		case 0:
+			return
+		case wire.List<<16 | 1:
+			if n := r.Container(wire.Struct); n >= 0 {
+				s := wire.Room[*DeduplicatedScheduledTask](r, n)
+				for i := 0; i < n && !r.Failed(); i++ {
+					e := wire.New[DeduplicatedScheduledTask](r)
+					e.read(r)
+					s = append(s, e)
+				}
+				x.PartialTasks = s
+			}
+		case wire.List<<16 | 2:
+			if n := r.Container(wire.Struct); n >= 0 {
+				s := wire.Room[*TaskConfig](r, n)
+				for i := 0; i < n && !r.Failed(); i++ {
+					e := wire.New[TaskConfig](r)
+					e.read(r)
+					s = append(s, e)
+				}
+				x.TaskConfigs = s
+			}
+		default:
+			r.Skip()
+		}
+	}
+}
+
 func (x *DockerContainer) read(r *wire.Reader) {
 	for {
 		switch r.Field() {
@@ -372,7 +408,7 @@ func (x *HostAttributes) read(r *wire.Reader) {
 				x.Attributes = s
 			}
 		case wire.I32<<16 | 3:
-			x.Mode = enumField(MaintenanceMode(r.I32()))
+			x.Mode = enumField[MaintenanceMode](r, "MaintenanceMode")
 		case wire.String<<16 | 4:
 			x.SlaveID = Some(r.String())
 		default:
@@ -501,7 +537,7 @@ func (x *JobConfiguration) read(r *wire.Reader) {
 		case wire.String<<16 | 4:
 			x.CronSchedule = Some(r.String())
 		case wire.I32<<16 | 5:
-			x.CronCollisionPolicy = enumField(CronCollisionPolicy(r.I32()))
+			x.CronCollisionPolicy = enumField[CronCollisionPolicy](r, "CronCollisionPolicy")
 		case wire.Struct<<16 | 6:
 			x.TaskConfig = wire.New[TaskConfig](r)
 			x.TaskConfig.read(r)
@@ -529,7 +565,7 @@ func (x *JobInstanceUpdateEvent) read(r *wire.Reader) {
 		case wire.I64<<16 | 2:
 			x.TimestampMs = r.I64()
 		case wire.I32<<16 | 3:
-			x.Action = enumField(JobUpdateAction(r.I32()))
+			x.Action = enumField[JobUpdateAction](r, "JobUpdateAction")
 		case wire.String<<16 | 4:
 			x.Message = Some(r.String())
 		default:
@@ -614,7 +650,7 @@ func (x *JobUpdateEvent) read(r *wire.Reader) {
 		case 0:
 			return
 		case wire.I32<<16 | 1:
-			x.Status = enumField(JobUpdateStatus(r.I32()))
+			x.Status = enumField[JobUpdateStatus](r, "JobUpdateStatus")
 		case wire.I64<<16 | 2:
 			x.TimestampMs = r.I64()
 		case wire.String<<16 | 3:
@@ -686,8 +722,8 @@ func (x *JobUpdateQuery) read(r *wire.Reader) {
 			if n := r.Container(wire.I32); n >= 0 {
 				s := wire.Room[JobUpdateStatus](r, n)
 				for i := 0; i < n && !r.Failed(); i++ {
-					if e := JobUpdateStatus(r.I32()); e.IsKnown() {
-						s = append(s, e)
+					if e := enumField[JobUpdateStatus](r, "JobUpdateStatus"); e.Set {
+						s = append(s, e.Value)
 					}
 				}
 				x.UpdateStatuses = s
@@ -752,7 +788,7 @@ func (x *JobUpdateState) read(r *wire.Reader) {
 		case 0:
 			return
 		case wire.I32<<16 | 1:
-			x.Status = enumField(JobUpdateStatus(r.I32()))
+			x.Status = enumField[JobUpdateStatus](r, "JobUpdateStatus")
 		case wire.I64<<16 | 2:
 			x.CreatedTimestampMs = r.I64()
 		case wire.I64<<16 | 3:
@@ -1340,7 +1376,7 @@ func (x *Response) read(r *wire.Reader) {
 		case 0:
 			return
 		case wire.I32<<16 | 1:
-			x.ResponseCode = enumField(ResponseCode(r.I32()))
+			x.ResponseCode = enumField[ResponseCode](r, "ResponseCode")
 		case wire.Struct<<16 | 3:
 			x.Result = wire.New[Result](r)
 			x.Result.read(r)
@@ -1563,7 +1599,7 @@ func (x *ScheduledTask) read(r *wire.Reader) {
 			x.AssignedTask = wire.New[AssignedTask](r)
 			x.AssignedTask.read(r)
 		case wire.I32<<16 | 2:
-			x.Status = enumField(ScheduleStatus(r.I32()))
+			x.Status = enumField[ScheduleStatus](r, "ScheduleStatus")
 		case wire.I32<<16 | 3:
 			x.FailureCount = r.I32()
 		case wire.List<<16 | 4:
@@ -1882,7 +1918,7 @@ func (x *TaskEvent) read(r *wire.Reader) {
 		case wire.I64<<16 | 1:
 			x.Timestamp = r.I64()
 		case wire.I32<<16 | 2:
-			x.Status = enumField(ScheduleStatus(r.I32()))
+			x.Status = enumField[ScheduleStatus](r, "ScheduleStatus")
 		case wire.String<<16 | 3:
 			x.Message = Some(r.String())
 		case wire.String<<16 | 4:
@@ -1912,8 +1948,8 @@ func (x *TaskQuery) read(r *wire.Reader) {
 			if n := r.Container(wire.I32); n >= 0 {
 				s := wire.Room[ScheduleStatus](r, n)
 				for i := 0; i < n && !r.Failed(); i++ {
-					if e := ScheduleStatus(r.I32()); e.IsKnown() {
-						s = append(s, e)
+					if e := enumField[ScheduleStatus](r, "ScheduleStatus"); e.Set {
+						s = append(s, e.Value)
 					}
 				}
 				x.Statuses = s
@@ -1989,6 +2025,9 @@ func (x *Transaction) read(r *wire.Reader) {
 				}
 				x.CommittedKeys = s
 			}
+		case wire.Struct<<16 | 102:
+			x.DeduplicatedTasks = wire.New[DeduplicatedTasks](r)
+			x.DeduplicatedTasks.read(r)
 		default:
 			r.Skip()
 		}
@@ -2047,7 +2086,7 @@ func (x *Volume) read(r *wire.Reader) {
 		case wire.String<<16 | 2:
 			x.HostPath = Some(r.String())
 		case wire.I32<<16 | 3:
-			x.Mode = enumField(Mode(r.I32()))
+			x.Mode = enumField[Mode](r, "Mode")
 		default:
 			r.Skip()
 		}

@@ -11,6 +11,7 @@
 //	AppendBinary     appends the Thrift Binary encoding
 //	AppendCanonical  appends that of the canonical form: equal values, equal bytes
 //	UnmarshalBinary  replaces the value by a decoded one
+//	UnmarshalStrict  does so, but refuses unknown enum numbers; only where the IDL says strict
 //	Clone            copies deeply
 //	Canonicalize     brings the value into canonical form
 //	Equal            compares canonical forms

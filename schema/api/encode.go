@@ -136,6 +136,30 @@ func (x *DeduplicatedSnapshot) write(w *wire.Writer) {
 	w.Stop()
 }
 
+func (x *DeduplicatedTasks) write(w *wire.Writer) {
+	if x.PartialTasks != nil || w.Canonical() {
+		w.Container(wire.List<<16|1, wire.Struct, len(x.PartialTasks))
+		for _, e := range x.PartialTasks {
+			if e == nil {
+				w.ElemNil()
+				continue
+			}
+			e.write(w)
+		}
+	}
+	if x.TaskConfigs != nil || w.Canonical() {
+		w.Container(wire.List<<16|2, wire.Struct, len(x.TaskConfigs))
+		for _, e := range x.TaskConfigs {
+			if e == nil {
+				w.ElemNil()
+				continue
+			}
+			e.write(w)
+		}
+	}
+	w.Stop()
+}
+
 func (x *DockerContainer) write(w *wire.Writer) {
 	w.OptString(wire.String<<16|1, x.Image)
 	if x.Parameters != nil || w.Canonical() {
@@ -1425,6 +1449,10 @@ func (x *Transaction) write(w *wire.Writer) {
 			}
 			e.write(w)
 		}
+	}
+	if x.DeduplicatedTasks != nil {
+		w.Key(wire.Struct<<16 | 102)
+		x.DeduplicatedTasks.write(w)
 	}
 	w.Stop()
 }

@@ -128,6 +128,15 @@ func (x *DeduplicatedSnapshot) Equal(o *DeduplicatedSnapshot) bool {
 }
 
 // Equal reports whether x and o have the same canonical form. Only nil equals nil.
+func (x *DeduplicatedTasks) Equal(o *DeduplicatedTasks) bool {
+	if x == nil || o == nil || x == o {
+		return x == o
+	}
+	return equalAll(x.PartialTasks, o.PartialTasks) &&
+		equalAll(x.TaskConfigs, o.TaskConfigs)
+}
+
+// Equal reports whether x and o have the same canonical form. Only nil equals nil.
 func (x *DockerContainer) Equal(o *DockerContainer) bool {
 	if x == nil || o == nil || x == o {
 		return x == o
@@ -893,7 +902,8 @@ func (x *Transaction) Equal(o *Transaction) bool {
 	return equalAll(x.Ops, o.Ops) &&
 		x.SchemaVersion == o.SchemaVersion &&
 		x.Idempotency.Equal(o.Idempotency) &&
-		equalAll(x.CommittedKeys, o.CommittedKeys)
+		equalAll(x.CommittedKeys, o.CommittedKeys) &&
+		x.DeduplicatedTasks.Equal(o.DeduplicatedTasks)
 }
 
 // Equal reports whether x and o have the same canonical form. Only nil equals nil.

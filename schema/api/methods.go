@@ -370,6 +370,38 @@ func (x *DeduplicatedSnapshot) UnmarshalBinary(data []byte) error {
 
 // AppendBinary appends the encoding to b. It refuses what Validate refuses, and then returns b as
 // it was. Sets are written in the order they have.
+func (x *DeduplicatedTasks) AppendBinary(b []byte) ([]byte, error) {
+	w := wire.NewWriter(b, wire.AsIs)
+	x.write(&w)
+	if w.Failed() {
+		return b, encodeError("DeduplicatedTasks", x.Validate())
+	}
+	return w.Buf(), nil
+}
+
+// AppendCanonical appends the encoding of the canonical form to b. The bytes of two valid values are
+// equal exactly when the values are Equal.
+func (x *DeduplicatedTasks) AppendCanonical(b []byte) []byte {
+	w := wire.NewWriter(b, wire.Canonical)
+	x.write(&w)
+	return w.Buf()
+}
+
+// UnmarshalBinary replaces x by the value that data begins with; bytes after it are ignored. After
+// an error x is empty. Nothing in x refers to data.
+func (x *DeduplicatedTasks) UnmarshalBinary(data []byte) error {
+	*x = DeduplicatedTasks{}
+	r := wire.NewReader(data)
+	x.read(&r)
+	if err := r.Err(); err != nil {
+		*x = DeduplicatedTasks{}
+		return fmt.Errorf("decode DeduplicatedTasks: %w", err)
+	}
+	return nil
+}
+
+// AppendBinary appends the encoding to b. It refuses what Validate refuses, and then returns b as
+// it was. Sets are written in the order they have.
 func (x *DockerContainer) AppendBinary(b []byte) ([]byte, error) {
 	w := wire.NewWriter(b, wire.AsIs)
 	x.write(&w)
@@ -2792,6 +2824,19 @@ func (x *Transaction) AppendCanonical(b []byte) []byte {
 func (x *Transaction) UnmarshalBinary(data []byte) error {
 	*x = Transaction{}
 	r := wire.NewReader(data)
+	x.read(&r)
+	if err := r.Err(); err != nil {
+		*x = Transaction{}
+		return fmt.Errorf("decode Transaction: %w", err)
+	}
+	return nil
+}
+
+// UnmarshalStrict does what UnmarshalBinary does, but an enum number that the schema does not know
+// is an error too, where it would else leave a field unset.
+func (x *Transaction) UnmarshalStrict(data []byte) error {
+	*x = Transaction{}
+	r := wire.NewStrictReader(data)
 	x.read(&r)
 	if err := r.Err(); err != nil {
 		*x = Transaction{}

@@ -115,6 +115,14 @@ type DeduplicatedSnapshot struct {
 	TaskConfigs     []*TaskConfig                `json:"taskConfigs,omitzero"`
 }
 
+// DeduplicatedTasks is a struct of the schema.
+//
+// Tasks, with each configuration held once.
+type DeduplicatedTasks struct {
+	PartialTasks []*DeduplicatedScheduledTask `json:"partialTasks,omitzero"`
+	TaskConfigs  []*TaskConfig                `json:"taskConfigs,omitzero"`
+}
+
 // DockerContainer is a struct of the schema.
 //
 // A container that Docker runs.
@@ -875,8 +883,10 @@ type Transaction struct {
 	SchemaVersion int32 `json:"schemaVersion"`
 	// Set when the client gave an idempotency key.
 	Idempotency *Idempotency `json:"idempotency,omitzero"`
-	// Recent keys; only where a transaction stands for a whole state.
+	// Recent keys; only where a transaction stands for a part of a whole state.
 	CommittedKeys []*CommittedKey `json:"committedKeys,omitzero"`
+	// Tasks to insert or replace after the ops; only where a transaction stands for a part of a whole state.
+	DeduplicatedTasks *DeduplicatedTasks `json:"deduplicatedTasks,omitzero"`
 }
 
 // ValueConstraint is a struct of the schema.

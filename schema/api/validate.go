@@ -207,6 +207,32 @@ func (x *DeduplicatedSnapshot) Validate() error {
 // Validate returns an error, a *wire.PathError when it is about a part of x, if x could not be
 // written and read back: a union with no branch or several, an enum number that the schema does not
 // know, a string that is not UTF-8, a nil in a container. A nil x is valid.
+func (x *DeduplicatedTasks) Validate() error {
+	if x == nil {
+		return nil
+	}
+	for i, e := range x.PartialTasks {
+		if e == nil {
+			return wire.InElem("partialTasks", i, errNilElement)
+		}
+		if err := e.Validate(); err != nil {
+			return wire.InElem("partialTasks", i, err)
+		}
+	}
+	for i, e := range x.TaskConfigs {
+		if e == nil {
+			return wire.InElem("taskConfigs", i, errNilElement)
+		}
+		if err := e.Validate(); err != nil {
+			return wire.InElem("taskConfigs", i, err)
+		}
+	}
+	return nil
+}
+
+// Validate returns an error, a *wire.PathError when it is about a part of x, if x could not be
+// written and read back: a union with no branch or several, an enum number that the schema does not
+// know, a string that is not UTF-8, a nil in a container. A nil x is valid.
 func (x *DockerContainer) Validate() error {
 	if x == nil {
 		return nil
@@ -1810,6 +1836,9 @@ func (x *Transaction) Validate() error {
 		if err := e.Validate(); err != nil {
 			return wire.InElem("committedKeys", i, err)
 		}
+	}
+	if err := x.DeduplicatedTasks.Validate(); err != nil {
+		return wire.In("deduplicatedTasks", err)
 	}
 	return nil
 }

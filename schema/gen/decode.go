@@ -2,9 +2,11 @@ package main
 
 func emitDecode(p *printer, m *model) {
 	p.line("package api\n\nimport \"github.com/scheduler-store/scheduler-store/schema/wire\"\n")
-	p.line(`// enumField returns a decoded number as a field: unset when the schema does not know it.
-func enumField[T interface{ IsKnown() bool }](v T) Optional[T] {
+	p.line(`// enumField reads a number as a field: unset when the schema does not know it.
+func enumField[T interface{ ~int32; IsKnown() bool }](r *wire.Reader, name string) Optional[T] {
+	v := T(r.I32())
 	if !v.IsKnown() {
+		r.UnknownEnum(name, int32(v))
 		return Optional[T]{}
 	}
 	return Some(v)
@@ -44,7 +46,7 @@ func readField(p *printer, m *model, f *field) {
 		p.line("x.%s = wire.New[%s](r)\nx.%s.read(r)", f.go_, f.typ.name, f.go_)
 		return
 	case kindEnum:
-		p.line("x.%s = enumField(%s(r.I32()))", f.go_, f.typ.name)
+		p.line("x.%s = enumField[%s](r, %q)", f.go_, f.typ.name, f.typ.name)
 		return
 	case kindList, kindSet:
 		readContainer(p, m, f)
@@ -78,7 +80,7 @@ func readContainer(p *printer, m *model, f *field) {
 	case elem.kind == kindStruct:
 		p.line("e := wire.New[%s](r)\ne.read(r)\ns = append(s, e)", elem.name)
 	case elem.kind == kindEnum:
-		p.line("if e := %s(r.I32()); e.IsKnown() {\ns = append(s, e)\n}", elem.name)
+		p.line("if e := enumField[%s](r, %q); e.Set {\ns = append(s, e.Value)\n}", elem.name, elem.name)
 	default:
 		p.line("s = append(s, r.%s())", elem.kind.wireType())
 	}

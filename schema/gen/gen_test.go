@@ -55,6 +55,8 @@ func TestRefuses(t *testing.T) {
 		"struct A { 1: optional i32 x = 3 }":                    "a default is supported only",
 		"struct A { 1: optional string x (legacy = \"true\") }": "annotation legacy",
 		"struct A { 1: optional i32 x (other = \"true\") }":     "annotation other",
+		"struct A { 1: i32 x } (other = \"true\")":              "annotation other",
+		"union A { 1: i32 x } (strict = \"true\")":              "annotation strict",
 		"struct A { 1: i32 x }\nstruct A { 1: i32 x }":          "",
 		"union A { 1: list<i32> x }":                            "branches of a union",
 		"typedef i32 T":                                         "typedefs",

@@ -69,6 +69,7 @@ func (f *field) key() string {
 type structure struct {
 	name, idl, doc string
 	union          bool
+	strict         bool     // has UnmarshalStrict
 	fields         []*field // by id
 }
 
@@ -119,6 +120,9 @@ func load(paths []string) (*model, error) {
 	}
 	for _, s := range parsed {
 		out := m.byName[goName(s.Name)]
+		if err := out.annotate(s.Annotations); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
 		if err := m.addFields(out, s); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Name, err)
 		}
@@ -153,6 +157,16 @@ func (f *field) annotate(annotations parser.Annotations) error {
 			return fmt.Errorf("annotation %s is not supported here", a.Key)
 		}
 		f.legacy = true
+	}
+	return nil
+}
+
+func (s *structure) annotate(annotations parser.Annotations) error {
+	for _, a := range annotations {
+		if a.Key != "strict" || s.union {
+			return fmt.Errorf("annotation %s is not supported here", a.Key)
+		}
+		s.strict = true
 	}
 	return nil
 }

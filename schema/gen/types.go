@@ -14,6 +14,7 @@ func emitDoc(p *printer, m *model) {
 //	AppendBinary     appends the Thrift Binary encoding
 //	AppendCanonical  appends that of the canonical form: equal values, equal bytes
 //	UnmarshalBinary  replaces the value by a decoded one
+//	UnmarshalStrict  does so, but refuses unknown enum numbers; only where the IDL says strict
 //	Clone            copies deeply
 //	Canonicalize     brings the value into canonical form
 //	Equal            compares canonical forms
@@ -183,6 +184,21 @@ func (x *%[1]s) UnmarshalBinary(data []byte) error {
 	return nil
 }
 `, s.name)
+		if s.strict {
+			p.line(`// UnmarshalStrict does what UnmarshalBinary does, but an enum number that the schema does not know
+// is an error too, where it would else leave a field unset.
+func (x *%[1]s) UnmarshalStrict(data []byte) error {
+	*x = %[1]s{}
+	r := wire.NewStrictReader(data)
+	x.read(&r)
+	if err := r.Err(); err != nil {
+		*x = %[1]s{}
+		return fmt.Errorf("decode %[1]s: %%w", err)
+	}
+	return nil
+}
+`, s.name)
+		}
 	}
 }
 

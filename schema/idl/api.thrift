@@ -8,6 +8,8 @@
 //    empty are two values. The generator refuses a field that says otherwise.
 //  * A union has exactly one field set.
 //  * A field annotated as legacy stays unset in the canonical form, where others become zero.
+//  * A struct annotated as strict comes from clients too, and can be read so that an enum number that
+//    the schema does not know is an error. Elsewhere such a number leaves its field unset.
 //  * An id once used is never used again. The retired ones are named where they were; records that
 //    hold them may still be met, and readers skip them.
 //  * Times ending in Ms, and all called timestamp, are milliseconds since the Unix epoch.

@@ -143,6 +143,20 @@ struct CommittedKey {
   5: i64 epoch
 }
 
+/** A task without its configuration. */
+struct DeduplicatedScheduledTask {
+  /** The task, with assignedTask.task unset. */
+  1: optional api.ScheduledTask partialScheduledTask
+  /** Index into taskConfigs, from zero. */
+  2: i32 taskConfigId
+}
+
+/** Tasks, with each configuration held once. */
+struct DeduplicatedTasks {
+  1: optional list<DeduplicatedScheduledTask> partialTasks
+  2: optional list<api.TaskConfig> taskConfigs
+}
+
 /** Changes that take effect together or not at all. */
 struct Transaction {
   /** In order. */
@@ -153,9 +167,11 @@ struct Transaction {
   // From 100 on: fields that other readers of this format skip.
   /** Set when the client gave an idempotency key. */
   100: optional Idempotency idempotency
-  /** Recent keys; only where a transaction stands for a whole state. */
+  /** Recent keys; only where a transaction stands for a part of a whole state. */
   101: optional list<CommittedKey> committedKeys
-}
+  /** Tasks to insert or replace after the ops; only where a transaction stands for a part of a whole state. */
+  102: optional DeduplicatedTasks deduplicatedTasks
+} (strict = "true")
 
 // ---- Snapshots ------------------------------------------------------------------------------
 
@@ -194,14 +210,6 @@ struct Snapshot {
   8: optional set<QuotaConfiguration> quotaConfigurations
   10: optional set<StoredJobUpdateDetails> jobUpdateDetails
   13: optional set<api.HostMaintenanceRequest> hostMaintenanceRequests
-}
-
-/** A task without its configuration. */
-struct DeduplicatedScheduledTask {
-  /** The task, with assignedTask.task unset. */
-  1: optional api.ScheduledTask partialScheduledTask
-  /** Index into taskConfigs, from zero. */
-  2: i32 taskConfigId
 }
 
 /** The whole state, with each configuration held once. */

@@ -30,6 +30,7 @@ type Reader struct {
 	data   []byte
 	pos    int
 	typ    byte // of the field that Field returned last
+	strict bool // an unknown enum number is a fault
 	budget int  // bytes that may still be allocated for structs and containers
 	err    error
 
@@ -44,6 +45,20 @@ func NewReader(data []byte) Reader {
 		budget = expansion*len(data) + expansionFloor
 	}
 	return Reader{data: data, budget: budget}
+}
+
+// NewStrictReader returns a reader to which an enum number that the schema does not know is a fault.
+func NewStrictReader(data []byte) Reader {
+	r := NewReader(data)
+	r.strict = true
+	return r
+}
+
+// UnknownEnum notes that the number read last is none of an enum's.
+func (r *Reader) UnknownEnum(name string, number int32) {
+	if r.strict {
+		r.Fail("unknown %s %d", name, number)
+	}
 }
 
 // Err returns the first fault.

@@ -15,6 +15,9 @@
 // bounded by a multiple of its input. It checks each length against the bytes that are left before
 // it believes it.
 //
+// The Scanner does what must be done where the input is too large for that: it walks over a stream and
+// hands out one struct after another, for Readers.
+//
 // The Writer appends to a slice. It writes either what a value holds or its canonical form, in which
 // equal values have equal bytes.
 package wire
