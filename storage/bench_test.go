@@ -1,9 +1,11 @@
 package storage_test
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/scheduler-store/scheduler-store/schema/api"
@@ -14,12 +16,16 @@ import (
 // make them.
 func benchTask(n int) *api.ScheduledTask {
 	job := fmt.Sprintf("role-%d/prod/job-%d", n/20%100, n/20)
-	t := task(fmt.Sprintf("role-prod-job-%d-%d-%08x", n/20, n%20, uint32(n)*2654435761), job,
+	t := task(benchTaskID(n), job,
 		on(fmt.Sprintf("host-%d.example.org", n*7919%(n/30+1000))), instance(int32(n%20)), in(api.ScheduleStatusRUNNING))
 	if n%10 == 0 {
 		t.Status = api.Some(api.ScheduleStatusPENDING)
 	}
 	return t
+}
+
+func benchTaskID(n int) string {
+	return fmt.Sprintf("role-prod-job-%d-%d-%08x", n/20, n%20, uint32(n)*2654435761)
 }
 
 // load saves n tasks in random order, 1,000 to a transaction.
@@ -116,26 +122,54 @@ func BenchmarkLoadMillion(b *testing.B) {
 		runtime.ReadMemStats(&m)
 		return float64(m.HeapAlloc)
 	}
+	for _, order := range []struct {
+		name string
+		of   func() []int
+	}{
+		{"sorted", func() []int {
+			// In the order of ids, as a snapshot has them.
+			order := rand.New(rand.NewPCG(1, 1)).Perm(n)
+			slices.SortFunc(order, func(a, b int) int { return cmp.Compare(benchTaskID(a), benchTaskID(b)) })
+			return order
+		}},
+		{"random", func() []int { return rand.New(rand.NewPCG(1, 1)).Perm(n) }},
+	} {
+		b.Run(order.name, func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				before := heap()
+				tasks := make([]*api.ScheduledTask, n)
+				for i, j := range order.of() {
+					tasks[i] = benchTask(j)
+				}
+				given := heap() - before
+				b.StartTimer()
+				state := storage.NewState(storage.Options{})
+				for at := 0; at < n; at += 1000 {
+					tx := state.Begin()
+					must(b, tx.Tasks().Save(tasks[at:at+1000]...))
+					state = tx.Commit()
+				}
+				b.StopTimer()
+				tasks = nil
+				b.ReportMetric(given/n, "given-B/task")
+				b.ReportMetric((heap()-before)/n, "held-B/task")
+				runtime.KeepAlive(state)
+				b.StartTimer()
+			}
+		})
+	}
+}
+
+// An update with many events, in one transaction.
+func BenchmarkSaveEvents(b *testing.B) {
+	const n = 90_000
+	k := updateKey("r/e/j", "u")
 	for b.Loop() {
-		b.StopTimer()
-		before := heap()
-		tasks := make([]*api.ScheduledTask, n)
-		for i, j := range rand.New(rand.NewPCG(1, 1)).Perm(n) {
-			tasks[i] = benchTask(j)
+		tx := begin()
+		must(b, tx.JobUpdates().Save(update(k)))
+		for i := range int64(n) {
+			must(b, tx.JobUpdates().SaveInstanceEvent(k, instanceEvent("x", i)))
 		}
-		given := heap() - before
-		b.StartTimer()
-		state := storage.NewState(storage.Options{})
-		for at := 0; at < n; at += 1000 {
-			tx := state.Begin()
-			must(b, tx.Tasks().Save(tasks[at:at+1000]...))
-			state = tx.Commit()
-		}
-		b.StopTimer()
-		tasks = nil
-		b.ReportMetric(given/n, "given-B/task")
-		b.ReportMetric((heap()-before)/n, "held-B/task")
-		runtime.KeepAlive(state)
-		b.StartTimer()
 	}
 }

@@ -31,9 +31,11 @@
 //	state.go       State, one version          tx.go          Tx, the next version
 //	tree.go        the copy-on-write tree      errors.go      the kinds of errors
 //	tasks.go       task store                  taskquery.go   its queries
-//	taskindex.go   its indices                 interning.go   one copy of equal configs
-//	merge.go       reading an index by id      keys.go        the order of keys
+//	taskindex.go   rows and their indices      index.go       one index: groups of rows
+//	merge.go       reading groups by id        interning.go   one copy of equal configs
+//	timed.go       how long a query takes      activity.go    which task moved last
+//	keys.go        the order of keys           query.go       building task queries
 //	cronjobs.go, quotas.go, hosts.go, maintenance.go, jobupdates.go: the other stores
-//	updatequery.go queries of job updates      prune.go       which updates are history
-//	query.go       building task queries       page.go        offset and limit
+//	updatequery.go queries of job updates      timeline.go    the events of an update
+//	prune.go       which updates are history   page.go        offset and limit
 package storage

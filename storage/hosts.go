@@ -41,6 +41,11 @@ func (s hostWriter) Save(attributes *api.HostAttributes) (bool, error) {
 	if stored, ok := s.Fetch(host); ok && stored.Equal(attributes) {
 		return false, nil
 	}
+	if attributes.Attributes == nil {
+		record := *attributes
+		record.Attributes = []*api.Attribute{}
+		attributes = &record
+	}
 	s.hosts.set(named[api.HostAttributes]{host, attributes})
 	return true, nil
 }

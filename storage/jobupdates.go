@@ -2,17 +2,26 @@ package storage
 
 import (
 	"iter"
-	"slices"
 
 	"github.com/scheduler-store/scheduler-store/schema/api"
 )
 
-func lessJobUpdate(a, b *api.JobUpdateDetails) bool {
-	return compareUpdateKeys(a.Update.Summary.Key, b.Update.Summary.Key) < 0
+// updateRow is a stored job update. Rows never change; a change makes a new one.
+type updateRow struct {
+	// details is what readers get: its lists are those of the two timelines.
+	details        api.JobUpdateDetails
+	events         timeline[api.JobUpdateEvent]
+	instanceEvents timeline[api.JobInstanceUpdateEvent]
 }
 
-func updateProbe(key *api.JobUpdateKey) *api.JobUpdateDetails {
-	return &api.JobUpdateDetails{Update: &api.JobUpdate{Summary: &api.JobUpdateSummary{Key: key}}}
+func (r *updateRow) summary() *api.JobUpdateSummary { return r.details.Update.Summary }
+
+func lessJobUpdate(a, b *updateRow) bool {
+	return compareUpdateKeys(a.summary().Key, b.summary().Key) < 0
+}
+
+func updateProbe(key *api.JobUpdateKey) *updateRow {
+	return &updateRow{details: api.JobUpdateDetails{Update: &api.JobUpdate{Summary: &api.JobUpdateSummary{Key: key}}}}
 }
 
 type jobUpdateReader struct{ *stores }
@@ -23,10 +32,25 @@ func (s jobUpdateReader) Fetch(key *api.JobUpdateKey) (*api.JobUpdateDetails, bo
 	if key == nil {
 		return nil, false
 	}
-	return s.jobUpdates.get(updateProbe(key))
+	r, ok := s.jobUpdates.get(updateProbe(key))
+	if !ok {
+		return nil, false
+	}
+	return &r.details, true
 }
 
-func (s jobUpdateReader) All() iter.Seq[*api.JobUpdateDetails] { return s.jobUpdates.all() }
+func (s jobUpdateReader) All() iter.Seq[*api.JobUpdateDetails] { return details(s.jobUpdates.all()) }
+
+// details shows of each row what readers get.
+func details(rows iter.Seq[*updateRow]) iter.Seq[*api.JobUpdateDetails] {
+	return func(yield func(*api.JobUpdateDetails) bool) {
+		for r := range rows {
+			if !yield(&r.details) {
+				return
+			}
+		}
+	}
+}
 
 type jobUpdateWriter struct{ jobUpdateReader }
 
@@ -40,7 +64,7 @@ func (s jobUpdateWriter) Save(update *api.JobUpdate) error {
 	if err := checkInstructions(update.Summary.Key, update.Instructions); err != nil {
 		return err
 	}
-	s.put(update, []*api.JobUpdateEvent{}, []*api.JobInstanceUpdateEvent{})
+	s.put(&updateRow{details: api.JobUpdateDetails{Update: update}})
 	return nil
 }
 
@@ -76,38 +100,39 @@ func checkInstructions(key *api.JobUpdateKey, in *api.JobUpdateInstructions) err
 }
 
 func (s jobUpdateWriter) SaveEvent(key *api.JobUpdateKey, event *api.JobUpdateEvent) error {
-	stored, err := s.find(key, event == nil)
+	next, err := s.find(key, event == nil)
 	if err != nil {
 		return err
 	}
-	events := insertInTime(stored.UpdateEvents, event, func(e *api.JobUpdateEvent) int64 { return e.TimestampMs })
-	s.put(stored.Update, events, stored.InstanceEvents)
+	next.events = next.events.insert(event, func(e *api.JobUpdateEvent) int64 { return e.TimestampMs })
+	s.put(next)
 	return nil
 }
 
 func (s jobUpdateWriter) SaveInstanceEvent(key *api.JobUpdateKey, event *api.JobInstanceUpdateEvent) error {
-	stored, err := s.find(key, event == nil)
+	next, err := s.find(key, event == nil)
 	if err != nil {
 		return err
 	}
-	events := insertInTime(stored.InstanceEvents, event, func(e *api.JobInstanceUpdateEvent) int64 { return e.TimestampMs })
-	s.put(stored.Update, stored.UpdateEvents, events)
+	next.instanceEvents = next.instanceEvents.insert(event, func(e *api.JobInstanceUpdateEvent) int64 { return e.TimestampMs })
+	s.put(next)
 	return nil
 }
 
-// find returns the update that gets an event.
-func (s jobUpdateWriter) find(key *api.JobUpdateKey, noEvent bool) (*api.JobUpdateDetails, error) {
+// find returns a copy of the row of the update that gets an event.
+func (s jobUpdateWriter) find(key *api.JobUpdateKey, noEvent bool) (*updateRow, error) {
 	if key == nil {
 		return nil, errorf(ErrNullArgument, "an event of a job update needs the update's key")
 	}
 	if noEvent {
 		return nil, errorf(ErrNullArgument, "job update %s: no event to be saved", updateKeyString(key))
 	}
-	stored, ok := s.Fetch(key)
+	stored, ok := s.jobUpdates.get(updateProbe(key))
 	if !ok {
 		return nil, errorf(ErrNotFound, "Update not found: %s", updateKeyString(key))
 	}
-	return stored, nil
+	next := *stored
+	return &next, nil
 }
 
 func (s jobUpdateWriter) Remove(keys ...*api.JobUpdateKey) error {
@@ -122,43 +147,31 @@ func (s jobUpdateWriter) Remove(keys ...*api.JobUpdateKey) error {
 	return nil
 }
 
-// put stores an update with the state that its events tell. It makes new structs where
-// it changes something; older versions keep theirs.
-func (s jobUpdateWriter) put(update *api.JobUpdate, events []*api.JobUpdateEvent, instanceEvents []*api.JobInstanceUpdateEvent) {
-	summary, with := *update.Summary, *update
+// put stores a row, which must be new, with the state that its events tell. The update
+// may be that of an older version, so what changes in it is made anew.
+func (s jobUpdateWriter) put(r *updateRow) {
+	update, summary := *r.details.Update, *r.details.Update.Summary
+	events, instanceEvents := r.events.all(), r.instanceEvents.all()
 	summary.State = derivedState(events, instanceEvents)
-	with.Summary = &summary
-	s.jobUpdates.set(&api.JobUpdateDetails{Update: &with, UpdateEvents: events, InstanceEvents: instanceEvents})
+	update.Summary = &summary
+	r.details = api.JobUpdateDetails{Update: &update, UpdateEvents: events, InstanceEvents: instanceEvents}
+	s.jobUpdates.set(r)
 }
 
 // derivedState goes by the order of the events: one that arrives late with an old
 // timestamp does not change the status.
 func derivedState(events []*api.JobUpdateEvent, instanceEvents []*api.JobInstanceUpdateEvent) *api.JobUpdateState {
 	state := &api.JobUpdateState{}
-	modified := []int64{}
 	if n := len(events); n > 0 {
 		state.CreatedTimestampMs = events[0].TimestampMs
 		state.Status = events[n-1].Status
-		modified = append(modified, events[n-1].TimestampMs)
+		state.LastModifiedTimestampMs = events[n-1].TimestampMs
 	}
 	if n := len(instanceEvents); n > 0 {
-		modified = append(modified, instanceEvents[n-1].TimestampMs)
-	}
-	if len(modified) > 0 {
-		state.LastModifiedTimestampMs = slices.Max(modified)
+		last := instanceEvents[n-1].TimestampMs
+		if len(events) == 0 || last > state.LastModifiedTimestampMs {
+			state.LastModifiedTimestampMs = last
+		}
 	}
 	return state
-}
-
-// insertInTime returns a new slice with the event after all that are not later. That is
-// where a stable sort would bring it from the end.
-func insertInTime[E any](events []*E, event *E, timestamp func(*E) int64) []*E {
-	at := len(events)
-	for at > 0 && timestamp(events[at-1]) > timestamp(event) {
-		at--
-	}
-	grown := make([]*E, 0, len(events)+1)
-	grown = append(grown, events[:at]...)
-	grown = append(grown, event)
-	return append(grown, events[at:]...)
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/scheduler-store/scheduler-store/schema/api"
 	"github.com/scheduler-store/scheduler-store/storage"
@@ -241,86 +240,107 @@ func TestJobUpdateQuery(t *testing.T) {
 	wantError(t, err, storage.ErrNullArgument, "")
 }
 
-func TestPrunableJobUpdates(t *testing.T) {
-	const hour = int64(time.Hour / time.Millisecond)
-	now := time.UnixMilli(100 * hour)
-	done, running := api.JobUpdateStatusROLLED_FORWARD, api.JobUpdateStatusROLLING_FORWARD
-	type u struct {
-		job, id string
-		created int64 // in hours
-		status  api.JobUpdateStatus
+func TestRangesOfInitialInstancesAreRefusedInTheWordsThatClientsKnow(t *testing.T) {
+	u := update(updateKey("r/e/j", "u"))
+	u.Instructions.InitialState = []*api.InstanceTaskConfig{{Task: config("r/e/j", "run")}}
+	err := begin().JobUpdates().Save(u)
+	wantError(t, err, storage.ErrInvalidArgument, "Invalid intial instance state ranges.")
+}
+
+func TestUpdateThatIsRefusedLeavesTheStoredOne(t *testing.T) {
+	k := updateKey("r/e/j", "u")
+	tx := withUpdate(t, k).Begin()
+	saveEvents(t, tx.JobUpdates(), k, 7)
+	wantError(t, tx.JobUpdates().Save(update(k, func(u *api.JobUpdate) { u.Instructions = nil })), storage.ErrNullArgument, "")
+	wantSame(t, "events", updateTimes(storage.ReadOnly(tx), k), []int64{7, 7})
+}
+
+func TestSavingAnUpdateAgainDropsItsEvents(t *testing.T) {
+	k := updateKey("r/e/j", "u")
+	tx := withUpdate(t, k).Begin()
+	for ms := range int64(3) {
+		saveEvents(t, tx.JobUpdates(), k, ms)
 	}
-	for _, c := range []struct {
-		what    string
-		updates []u
-		perJob  int
-		want    []string
-	}{
-		{"nothing", nil, 1, []string{}},
-		{"too old; at the limit is not too old; running is never too old", []u{
-			{"r/e/j", "old", 69, done}, {"r/e/j", "edge", 70, done}, {"r/e/j", "running", 1, running}}, 9, []string{"r/e/j/old"}},
-		{"orphans, running ones stay", []u{
-			{"x/e/j", "done", 99, done}, {"x/e/j", "running", 99, running}}, 9, []string{"x/e/j/done"}},
-		{"over the limit, per job", []u{
-			{"r/e/j", "1", 81, done}, {"r/e/j", "3", 83, done}, {"r/e/j", "2", 82, done},
-			{"r/e/k", "1", 81, done}, {"r/e/k", "2", 82, done}}, 2, []string{"r/e/j/1"}},
-		{"expired ones and running ones do not count for the limit", []u{
-			{"r/e/j", "old", 1, done}, {"r/e/j", "1", 81, done}, {"r/e/j", "2", 82, done}, {"r/e/j", "run", 90, running}}, 2, []string{"r/e/j/old"}},
-		{"orphans over the limit, once each", []u{
-			{"x/e/j", "1", 81, done}, {"x/e/j", "2", 82, done}, {"x/e/j", "old", 1, done}}, 1,
-			[]string{"x/e/j/1", "x/e/j/2", "x/e/j/old"}},
-		{"none kept", []u{{"r/e/j", "1", 81, done}, {"r/e/j", "run", 81, running}}, 0, []string{"r/e/j/1"}},
-		{"every terminal state", []u{
-			{"x/e/j", "1", 99, done}, {"x/e/j", "2", 99, api.JobUpdateStatusROLLED_BACK}, {"x/e/j", "3", 99, api.JobUpdateStatusABORTED},
-			{"x/e/j", "4", 99, api.JobUpdateStatusFAILED}, {"x/e/j", "5", 99, api.JobUpdateStatusERROR},
-			{"x/e/j", "6", 99, api.JobUpdateStatusROLL_BACK_PAUSED}}, 9,
-			[]string{"x/e/j/1", "x/e/j/2", "x/e/j/3", "x/e/j/4", "x/e/j/5"}},
-	} {
-		t.Run(c.what, func(t *testing.T) {
-			tx := with(t, task("a", "r/e/j"), task("b", "r/e/k"))
-			must(t, tx.JobUpdates().Save(update(updateKey("r/e/j", "no events"))))
-			for _, u := range c.updates {
-				k := updateKey(u.job, u.id)
-				must(t, tx.JobUpdates().Save(update(k)))
-				must(t, tx.JobUpdates().SaveEvent(k, event(running, u.created*hour)))
-				must(t, tx.JobUpdates().SaveEvent(k, event(u.status, 99*hour)))
-			}
-			got := storage.PrunableJobUpdates(storage.ReadOnly(tx), now, 30*time.Hour, c.perJob)
-			wantSame(t, "pruned", keyNames(got), c.want)
-			must(t, tx.JobUpdates().Remove(got...))
-			if n := tx.JobUpdates().Len(); n != len(c.updates)+1-len(c.want) {
-				t.Fatalf("%d updates left", n)
-			}
-		})
+	must(t, tx.JobUpdates().Save(update(k)))
+	wantSame(t, "events", updateTimes(storage.ReadOnly(tx), k), nil)
+	saveEvents(t, tx.JobUpdates(), k, 1)
+	wantSame(t, "events", updateTimes(storage.ReadOnly(tx), k), []int64{1, 1})
+}
+
+func TestLateEventDoesNotChangeTheStatus(t *testing.T) {
+	k := updateKey("r/e/j", "u")
+	updates := withUpdate(t, k).Begin().JobUpdates()
+	must(t, updates.SaveEvent(k, event(api.JobUpdateStatusROLLED_FORWARD, 100)))
+	must(t, updates.SaveEvent(k, event(api.JobUpdateStatusROLLING_FORWARD, 50)))
+	u, _ := updates.Fetch(k)
+	want := api.JobUpdateState{Status: api.Some(api.JobUpdateStatusROLLED_FORWARD), CreatedTimestampMs: 50, LastModifiedTimestampMs: 100}
+	if *u.Update.Summary.State != want {
+		t.Fatalf("state %+v, want %+v", u.Update.Summary.State, want)
 	}
 }
 
-// Versions share the events they have in common, and no more than that.
-func TestEventsOfOldVersionsStay(t *testing.T) {
+func TestEventsOfOneTimestampKeepTheOrderOfSaving(t *testing.T) {
 	k := updateKey("r/e/j", "u")
-	times := func(s *storage.State) []int64 {
-		var all []int64
-		u, _ := s.JobUpdates().Fetch(k)
-		for _, e := range u.UpdateEvents {
-			all = append(all, e.TimestampMs)
-		}
-		for _, e := range u.InstanceEvents {
-			all = append(all, e.TimestampMs)
-		}
-		return all
+	updates := withUpdate(t, k).Begin().JobUpdates()
+	want := []string{}
+	for i := range 20 {
+		want = append(want, fmt.Sprint(i))
+		must(t, updates.SaveInstanceEvent(k, instanceEvent(want[i], 5)))
 	}
-	add := func(s *storage.State, ms int64) *storage.State {
-		tx := s.Begin()
-		must(t, tx.JobUpdates().SaveEvent(k, event(api.JobUpdateStatusABORTED, ms)))
-		must(t, tx.JobUpdates().SaveInstanceEvent(k, instanceEvent("x", ms)))
-		return tx.Commit()
+	must(t, updates.SaveInstanceEvent(k, instanceEvent("later", 6)))
+	must(t, updates.SaveInstanceEvent(k, instanceEvent("20", 5)))
+	u, _ := updates.Fetch(k)
+	got := []string{}
+	for _, e := range u.InstanceEvents {
+		got = append(got, e.Message.Value)
 	}
-	tx := begin()
+	wantSame(t, "messages", got, append(want, "20", "later"))
+}
+
+func TestRemovedUpdateStartsOverWithoutEvents(t *testing.T) {
+	k := updateKey("r/e/j", "u")
+	tx := withUpdate(t, k).Begin()
+	saveEvents(t, tx.JobUpdates(), k, 7)
+	must(t, tx.JobUpdates().Remove(k))
+	wantError(t, tx.JobUpdates().SaveEvent(k, event(api.JobUpdateStatusERROR, 1)), storage.ErrNotFound, "")
 	must(t, tx.JobUpdates().Save(update(k)))
-	base := add(add(add(tx.Commit(), 10), 20), 30)
-	late, one, other := add(base, 5), add(base, 40), add(base, 50)
-	wantSame(t, "base", times(base), []int64{10, 20, 30, 10, 20, 30})
-	wantSame(t, "late", times(late), []int64{5, 10, 20, 30, 5, 10, 20, 30})
-	wantSame(t, "one", times(one), []int64{10, 20, 30, 40, 10, 20, 30, 40})
-	wantSame(t, "other", times(other), []int64{10, 20, 30, 50, 10, 20, 30, 50})
+	wantSame(t, "events", updateTimes(storage.ReadOnly(tx), k), nil)
+}
+
+func TestNegativeOffsetIsAnErrorThoughNothingMatches(t *testing.T) {
+	_, err := begin().JobUpdates().Query(&api.JobUpdateQuery{Offset: -1, Key: updateKey("r/e/j", "u")})
+	wantError(t, err, storage.ErrInvalidArgument, "offset -1")
+}
+
+func TestLimitZeroIsNoLimit(t *testing.T) {
+	tx := withUpdate(t, updateKey("r/e/j", "a")).Begin()
+	must(t, tx.JobUpdates().Save(update(updateKey("r/e/j", "b"))))
+	for limit, want := range map[int32]int{-1: 2, 0: 2, 1: 1, 2: 2, 3: 2} {
+		if found, err := tx.JobUpdates().Query(&api.JobUpdateQuery{Limit: limit}); err != nil || len(found) != want {
+			t.Errorf("limit %d: %d updates, %v", limit, len(found), err)
+		}
+	}
+}
+
+func TestUpdateWithoutAStatusMatchesNoStatus(t *testing.T) {
+	found, err := withUpdate(t, updateKey("r/e/j", "u")).JobUpdates().Query(&api.JobUpdateQuery{UpdateStatuses: []api.JobUpdateStatus{0}})
+	must(t, err)
+	wantSame(t, "found", detailNames(found), nil)
+}
+
+// Updates lie in the order of roles; those of one role are found among its neighbours.
+func TestUpdatesOfARoleAreFoundAmongItsNeighbours(t *testing.T) {
+	tx := begin()
+	for _, job := range []string{"//", "a/e/j", "b//", "b/e/j", "b/e/k", "b/f/j", "b.c/e/j", "ba/e/j", "c/e/j"} {
+		must(t, tx.JobUpdates().Save(update(updateKey(job, "u"))))
+	}
+	unset := &api.JobUpdateKey{Job: &api.JobKey{Name: api.Some("n")}, ID: api.Some("u")}
+	must(t, tx.JobUpdates().Save(update(unset)))
+	must(t, tx.JobUpdates().Save(update(&api.JobUpdateKey{ID: api.Some("u")})))
+	for role, want := range map[string][]string{
+		"b": {"b///u", "b/e/j/u", "b/e/k/u", "b/f/j/u"}, "a": {"a/e/j/u"}, "ba": {"ba/e/j/u"}, "c": {"c/e/j/u"}, "": {"///u"}, "B": nil, "d": nil, " b": nil} {
+		found, err := tx.JobUpdates().Query(&api.JobUpdateQuery{Role: api.Some(role)})
+		must(t, err)
+		wantSame(t, "role "+role, detailNames(found), want)
+	}
 }

@@ -2,38 +2,47 @@ package storage
 
 import (
 	"iter"
-	"slices"
 
 	"github.com/tidwall/btree"
 )
 
-// mergeRanges returns the rows of an index that have the key of one of the probes, in
-// the order of their ids, each once. It reads the ranges as it goes: whoever stops
-// early pays for no more than that.
-func mergeRanges(index *tree[*row], compare func(a, b *row) int, probes []*row) iter.Seq[*row] {
-	slices.SortFunc(probes, compare)
-	probes = slices.CompactFunc(probes, func(a, b *row) bool { return compare(a, b) == 0 })
-	if len(probes) == 1 {
-		return index.from(probes[0], func(r *row) bool { return compare(r, probes[0]) == 0 })
+// ranges are rows of several keys of an index, those of each key in the order of their
+// ids. No row is in two of them.
+type ranges []*btree.BTreeG[*row]
+
+func (r ranges) len() (rows int) {
+	for _, some := range r {
+		rows += some.Len()
 	}
-	rows := index.frozen()
+	return rows
+}
+
+// byID returns the rows in the order of their ids. It reads the ranges as it goes:
+// whoever stops early pays for no more than that.
+func (r ranges) byID() iter.Seq[*row] {
+	if len(r) == 1 {
+		return func(yield func(*row) bool) { r[0].Scan(yield) }
+	}
 	return func(yield func(*row) bool) {
-		heap := make(rangeHeap, 0, len(probes))
-		for _, probe := range probes {
-			r := &keyRange{probe: probe, compare: compare}
-			r.rows.Init(rows, false)
-			if r.rows.Seek(probe) && r.belongs() {
-				heap = append(heap, r)
-			}
+		places, heap := make([]place, len(r)), make(rangeHeap, len(r))
+		for i, rows := range r {
+			p := &places[i]
+			p.rest.Init(rows, false)
+			p.rest.First()
+			p.row = p.rest.Item()
+			heap[i] = p
 		}
 		for i := len(heap)/2 - 1; i >= 0; i-- {
 			heap.down(i)
 		}
 		for len(heap) > 0 {
-			if !yield(heap[0].row) {
+			top := heap[0]
+			if !yield(top.row) {
 				return
 			}
-			if !(heap[0].rows.Next() && heap[0].belongs()) {
+			if top.rest.Next() {
+				top.row = top.rest.Item()
+			} else {
 				last := len(heap) - 1
 				heap[0] = heap[last]
 				heap = heap[:last]
@@ -43,22 +52,14 @@ func mergeRanges(index *tree[*row], compare func(a, b *row) int, probes []*row) 
 	}
 }
 
-// keyRange is a place within the rows of one key.
-type keyRange struct {
-	rows    btree.IterG[*row]
-	row     *row
-	probe   *row
-	compare func(a, b *row) int
-}
-
-// belongs takes the row that the iterator is at and reports whether it has the key.
-func (r *keyRange) belongs() bool {
-	r.row = r.rows.Item()
-	return r.compare(r.row, r.probe) == 0
+// place is where the reading of a range is.
+type place struct {
+	row  *row
+	rest btree.IterG[*row]
 }
 
 // rangeHeap has the range whose row has the least id on top.
-type rangeHeap []*keyRange
+type rangeHeap []*place
 
 func (h rangeHeap) down(i int) {
 	for {

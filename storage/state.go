@@ -2,6 +2,7 @@ package storage
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/scheduler-store/scheduler-store/schema/api"
 )
@@ -10,11 +11,22 @@ import (
 type Options struct {
 	// Queries counts the task queries on the state and all its successors; may be nil.
 	Queries *QueryCounters
+	// OnQuery is told of each reading of a task query's result, on the state and all its
+	// successors, when the reading has ended; may be nil. The query is a copy, took is
+	// what the store needed to find the tasks, without what the reader did with them, and
+	// tasks are how many it read. It is called by readers, so by many goroutines at once.
+	OnQuery func(q *api.TaskQuery, took time.Duration, tasks int)
 }
 
-// QueryCounters counts task queries by the way they found their candidates.
+// SlowQuery is how long a task query may take before people should hear of it: Aurora
+// logs those that take longer at level info, the others at level debug.
+const SlowQuery = 25 * time.Millisecond
+
+// QueryCounters counts task queries by the way they found their candidates. Aurora's
+// task_queries_by_id, task_queries_by_job and task_queries_by_host are the first three;
+// its task_queries_all is the sum of the others, as it has no index for these.
 type QueryCounters struct {
-	ByID, ByJob, ByHost, ByStatus, All atomic.Int64
+	ByID, ByJob, ByHost, ByRole, ByStatus, All atomic.Int64
 }
 
 // State is one version of all stores. It never changes and is safe for any number of
@@ -30,6 +42,7 @@ func NewState(opts Options) *State {
 	}
 	return &State{stores{
 		queries:     opts.Queries,
+		onQuery:     opts.OnQuery,
 		tasks:       newTaskTrees(),
 		cronJobs:    newTree(lessCronJob),
 		quotas:      newTree(lessNamed[api.ResourceAggregate]),
@@ -68,13 +81,14 @@ type Counts struct {
 // stores is the root of a version: all trees. Copied only when frozen.
 type stores struct {
 	queries     *QueryCounters
+	onQuery     func(*api.TaskQuery, time.Duration, int)
 	frameworkID api.Optional[string]
 	tasks       taskTrees
 	cronJobs    tree[*api.JobConfiguration]
 	quotas      tree[named[api.ResourceAggregate]]
 	hosts       tree[named[api.HostAttributes]]
 	maintenance tree[named[api.HostMaintenanceRequest]]
-	jobUpdates  tree[*api.JobUpdateDetails]
+	jobUpdates  tree[*updateRow]
 }
 
 // freeze makes the trees safe to share. The stores given are the only ones that the
@@ -98,9 +112,9 @@ func (s *stores) counts() Counts {
 		Hosts:        s.hosts.len(),
 		JobUpdates:   s.jobUpdates.len(),
 		Maintenance:  s.maintenance.len(),
-		TaskJobs:     s.tasks.byJob.len(),
-		TaskHosts:    s.tasks.byHost.len(),
-		TaskStatuses: s.tasks.byStatus.len(),
+		TaskJobs:     s.tasks.byJob.entries,
+		TaskHosts:    s.tasks.byHost.entries,
+		TaskStatuses: s.tasks.byStatus.entries,
 		TaskConfigs:  s.tasks.configs.len(),
 	}
 }

@@ -2,6 +2,9 @@ package storage
 
 import (
 	"cmp"
+	"iter"
+	"slices"
+	"strings"
 
 	"github.com/scheduler-store/scheduler-store/schema/api"
 )
@@ -30,23 +33,21 @@ func (r *row) job() *api.JobKey {
 	return r.assigned.Task.Job
 }
 
-// taskTrees is the task store: the rows by id and the indices over the same rows. An
-// index has one entry for each row that has the key, so none is ever stale, and costs
-// a pointer for it.
+// taskTrees is the task store: the rows by id and the indices over the same rows.
 type taskTrees struct {
 	byID     tree[*row]
-	byJob    tree[*row]
-	byHost   tree[*row]
-	byStatus tree[*row]
+	byJob    index[*api.JobKey]
+	byHost   index[string]
+	byStatus index[api.ScheduleStatus]
 	configs  tree[pooledConfig]
 }
 
 func newTaskTrees() taskTrees {
 	return taskTrees{
-		byID:     newTree(func(a, b *row) bool { return a.id() < b.id() }),
-		byJob:    newTree(lessBy(compareJobs)),
-		byHost:   newTree(lessBy(compareHosts)),
-		byStatus: newTree(lessBy(compareStatuses)),
+		byID:     newTree(lessID),
+		byJob:    newIndex(compareJobKeys, ownJobKey),
+		byHost:   newIndex(cmp.Compare[string], strings.Clone),
+		byStatus: newIndex(cmp.Compare[api.ScheduleStatus], func(s api.ScheduleStatus) api.ScheduleStatus { return s }),
 		configs:  newTree(lessConfig),
 	}
 }
@@ -67,93 +68,84 @@ func (t *taskTrees) clear() {
 	t.configs.clear()
 }
 
-// put inserts or replaces a row, which must be new, and keeps indices and pool in step.
-func (t *taskTrees) put(r *row) {
-	old, _ := t.byID.set(r)
-	var oldConfig *api.TaskConfig
+// put inserts or replaces rows, which must be new and of different ids, and keeps
+// indices and pool in step.
+func (t *taskTrees) put(rows ...*row) {
+	// In order neighbours go to the same nodes and groups, which are then in the
+	// processor's cache.
+	slices.SortFunc(rows, func(a, b *row) int { return cmp.Compare(a.id(), b.id()) })
+	configs := configChanges{pool: &t.configs}
+	for _, r := range rows {
+		old, _ := t.byID.set(r)
+		var oldConfig *api.TaskConfig
+		if old != nil {
+			oldConfig = old.assigned.Task
+		}
+		r.assigned.Task = configs.replace(oldConfig, r.assigned.Task)
+		t.reindex(old, r)
+	}
+	configs.apply()
+}
+
+// remove deletes the rows with these ids, if there are any.
+func (t *taskTrees) remove(ids ...string) {
+	configs := configChanges{pool: &t.configs}
+	for _, id := range ids {
+		if old, ok := t.byID.delete(idProbe(id)); ok {
+			configs.replace(old.assigned.Task, nil)
+			t.reindex(old, nil)
+		}
+	}
+	configs.apply()
+}
+
+// reindex moves the indices from one row of a task to the next; either may be nil.
+func (t *taskTrees) reindex(old, next *row) {
+	move(&t.byJob, old, next, func(r *row) (*api.JobKey, bool) { return r.job(), r.job() != nil })
+	move(&t.byHost, old, next, func(r *row) (string, bool) { return r.assigned.SlaveHost.Value, r.assigned.SlaveHost.Set })
+	move(&t.byStatus, old, next, func(r *row) (api.ScheduleStatus, bool) { return r.task.Status.Value, r.task.Status.Set })
+}
+
+// move moves one index. The function tells whether a row has a key, and which.
+func move[K any](x *index[K], old, next *row, keyOf func(*row) (K, bool)) {
+	var oldKey, nextKey K
+	var had, has bool
 	if old != nil {
-		oldConfig = old.assigned.Task
+		oldKey, had = keyOf(old)
 	}
-	r.assigned.Task = replaceConfig(&t.configs, oldConfig, r.assigned.Task)
-	reindex(&t.byJob, old, r, hasJob, compareJobs)
-	reindex(&t.byHost, old, r, hasHost, compareHosts)
-	reindex(&t.byStatus, old, r, hasStatus, compareStatuses)
-}
-
-// remove deletes the row with the id of r, if there is one.
-func (t *taskTrees) remove(r *row) {
-	old, ok := t.byID.delete(r)
-	if !ok {
-		return
+	if next != nil {
+		nextKey, has = keyOf(next)
 	}
-	replaceConfig(&t.configs, old.assigned.Task, nil)
-	reindex(&t.byJob, old, nil, hasJob, compareJobs)
-	reindex(&t.byHost, old, nil, hasHost, compareHosts)
-	reindex(&t.byStatus, old, nil, hasStatus, compareStatuses)
-}
-
-// reindex moves an index from one row of a task to the next; either may be nil.
-func reindex(index *tree[*row], old, next *row, has func(*row) bool, compare func(a, b *row) int) {
-	indexed := next != nil && has(next)
-	if old != nil && has(old) && !(indexed && compare(old, next) == 0) {
-		index.delete(old)
+	if had && !(has && x.compare(oldKey, nextKey) == 0) {
+		x.delete(oldKey, old)
 	}
-	if indexed {
-		index.set(next)
+	if has {
+		x.set(nextKey, next)
 	}
 }
 
-func hasJob(r *row) bool    { return r.job() != nil }
-func hasHost(r *row) bool   { return r.assigned.SlaveHost.Set }
-func hasStatus(r *row) bool { return r.task.Status.Set }
-
-func compareJobs(a, b *row) int {
-	if a.assigned.Task == b.assigned.Task {
-		return 0 // often so, as equal configurations are shared
-	}
-	return compareJobKeys(a.job(), b.job())
-}
-
-func compareHosts(a, b *row) int {
-	return cmp.Compare(a.assigned.SlaveHost.Value, b.assigned.SlaveHost.Value)
-}
-
-func compareStatuses(a, b *row) int { return cmp.Compare(a.task.Status.Value, b.task.Status.Value) }
-
-// lessBy orders an index by a key and then by task id. A probe whose task id is unset
-// comes after all rows of its key; no stored row is without one.
-func lessBy(compare func(a, b *row) int) func(a, b *row) bool {
-	return func(a, b *row) bool {
-		if c := compare(a, b); c != 0 {
-			return c < 0
+// jobsOf returns the groups of the jobs of a role, of an environment of it if that is
+// set, in order.
+func (t *taskTrees) jobsOf(role, environment api.Optional[string]) iter.Seq[*group[*api.JobKey]] {
+	groups := t.byJob.from(&api.JobKey{Role: role, Environment: environment})
+	return func(yield func(*group[*api.JobKey]) bool) {
+		for g := range groups {
+			if compareStrings(&g.key.Role, &role) != 0 || environment.Set && compareStrings(&g.key.Environment, &environment) != 0 || !yield(g) {
+				return
+			}
 		}
-		if !a.assigned.TaskID.Set || !b.assigned.TaskID.Set {
-			return a.assigned.TaskID.Set
-		}
-		return a.id() < b.id()
 	}
 }
 
-// The probes below come before all rows of their key.
+// ownJobKey copies a key and its strings.
+func ownJobKey(key *api.JobKey) *api.JobKey {
+	own := func(s api.Optional[string]) api.Optional[string] {
+		s.Value = strings.Clone(s.Value)
+		return s
+	}
+	return &api.JobKey{Role: own(key.Role), Environment: own(key.Environment), Name: own(key.Name)}
+}
 
 func idProbe(id string) *row {
 	return &row{assigned: api.AssignedTask{TaskID: api.Some(id)}}
-}
-
-func jobProbe(key *api.JobKey) *row {
-	r := idProbe("")
-	r.assigned.Task = &api.TaskConfig{Job: key}
-	return r
-}
-
-func hostProbe(host string) *row {
-	r := idProbe("")
-	r.assigned.SlaveHost = api.Some(host)
-	return r
-}
-
-func statusProbe(status api.ScheduleStatus) *row {
-	r := idProbe("")
-	r.task.Status = api.Some(status)
-	return r
 }

@@ -1,33 +1,43 @@
 package storage
 
 import (
+	"cmp"
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
 )
 
-// Query finds candidates by the most selective condition that has an index (ids, jobs,
-// hosts, statuses, in this order) and passes each through the whole filter. So the way
-// taken decides the cost, never the result.
+// Query finds candidates by the most selective condition that has an index and passes
+// each through the whole filter. So the way taken decides the cost, never the result.
+// Ids come before jobs, these before hosts, these before role and statuses, of which
+// those win that fewer tasks have.
 func (s taskReader) Query(q *api.TaskQuery) (iter.Seq[*api.ScheduledTask], error) {
 	if q == nil {
 		return nil, errorf(ErrNullArgument, "no task query")
 	}
+	start := time.Now()
 	candidates, err := s.candidates(q)
 	if err != nil {
 		return nil, err
 	}
 	matches := newTaskFilter(q)
-	return func(yield func(*api.ScheduledTask) bool) {
+	found := func(yield func(*api.ScheduledTask) bool) {
 		for r := range candidates {
 			if matches(r) && !yield(&r.task) {
 				return
 			}
 		}
-	}, nil
+	}
+	if s.onQuery == nil {
+		return found, nil
+	}
+	q = q.Clone()
+	begun := time.Since(start)
+	return timed(found, func(took time.Duration, tasks int) { s.onQuery(q, begun+took, tasks) }), nil
 }
 
 // candidates returns all rows that can match, and perhaps others, in the order of
@@ -44,19 +54,53 @@ func (s taskReader) candidates(q *api.TaskQuery) (iter.Seq[*row], error) {
 			}
 		}
 		s.queries.ByJob.Add(1)
-		return mergeRanges(&s.tasks.byJob, compareJobs, probes(keys, jobProbe)), nil
+		return s.tasks.byJob.rowsOf(distinctKeys(keys, compareJobKeys)).byID(), nil
 	}
 	if len(q.SlaveHosts) > 0 {
 		s.queries.ByHost.Add(1)
-		return mergeRanges(&s.tasks.byHost, compareHosts, probes(q.SlaveHosts, hostProbe)), nil
+		return s.tasks.byHost.rowsOf(distinctKeys(q.SlaveHosts, cmp.Compare)).byID(), nil
 	}
-	if len(q.Statuses) > 0 {
+	byRole, byStatus := !isBlank(q.Role), len(q.Statuses) > 0
+	var role, statuses ranges
+	if byRole {
+		role = s.ofRole(q)
+	}
+	if byStatus {
+		statuses = s.tasks.byStatus.rowsOf(distinctKeys(q.Statuses, cmp.Compare))
+	}
+	switch {
+	case byRole && !(byStatus && statuses.len() < role.len()):
+		s.queries.ByRole.Add(1)
+		return role.byID(), nil
+	case byStatus:
 		s.queries.ByStatus.Add(1)
-		return mergeRanges(&s.tasks.byStatus, compareStatuses, probes(q.Statuses, statusProbe)), nil
+		return statuses.byID(), nil
 	}
 	s.queries.All.Add(1)
 	return s.tasks.byID.all(), nil
 }
+
+// distinctKeys returns each key once.
+func distinctKeys[K any](keys []K, compare func(a, b K) int) iter.Seq[K] {
+	keys = slices.Clone(keys)
+	slices.SortFunc(keys, compare)
+	return slices.Values(slices.CompactFunc(keys, func(a, b K) bool { return compare(a, b) == 0 }))
+}
+
+// ofRole returns the tasks of a role, or of an environment of it. Its jobs lie together,
+// but their tasks are not in the order of ids: so they are read as those of many jobs.
+func (s taskReader) ofRole(q *api.TaskQuery) ranges {
+	var found ranges
+	for job := range s.tasks.jobsOf(q.Role, q.Environment) {
+		if !q.JobName.Set || compareStrings(&job.key.Name, &q.JobName) == 0 {
+			found = append(found, job.rows)
+		}
+	}
+	return found
+}
+
+// isBlank tells whether a role restricts nothing.
+func isBlank(role api.Optional[string]) bool { return strings.TrimSpace(role.Get()) == "" }
 
 // queriedJobs returns the jobs that a query names, none if it is not one by job. A
 // query by job that has a job name too must be complete and valid, also if the name
@@ -87,19 +131,11 @@ func (s taskReader) lookUp(ids []string) iter.Seq[*row] {
 	}
 }
 
-func probes[K any](keys []K, probe func(K) *row) []*row {
-	rows := make([]*row, len(keys))
-	for i, key := range keys {
-		rows[i] = probe(key)
-	}
-	return rows
-}
-
 // newTaskFilter returns what decides whether a task matches a query: all its
 // conditions hold. Unset ones, empty sets and a blank role always do.
 func newTaskFilter(q *api.TaskQuery) func(*row) bool {
 	role, environment, name := q.Role, q.Environment, q.JobName
-	if strings.TrimSpace(role.Get()) == "" {
+	if isBlank(role) {
 		role = api.Optional[string]{}
 	}
 	statuses := slices.Clone(q.Statuses)

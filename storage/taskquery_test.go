@@ -90,11 +90,98 @@ func TestQueryByJobNeedsValidKeys(t *testing.T) {
 	wantError(t, err, storage.ErrNullArgument, "")
 }
 
+func TestBlankRoleMeansAnyRole(t *testing.T) {
+	tasks := manyTasks(t)
+	for _, blank := range []string{"", " ", "\t\n", "\u2003"} {
+		wantSame(t, "all", queried(t, tasks, &api.TaskQuery{Role: api.Some(blank)}), []string{"t0", "t1", "t2", "t3", "t4", "t5"})
+		wantSame(t, "test", queried(t, tasks, &api.TaskQuery{Role: api.Some(blank), Environment: api.Some("test")}), []string{"t4"})
+	}
+}
+
+func TestEmptyEnvironmentAndJobNameAreRestrictions(t *testing.T) {
+	tasks := with(t, task("a", "r/e/j"), task("b", "r//j"), task("c", "r/e/")).Tasks()
+	for _, role := range []api.Optional[string]{{}, api.Some("r")} {
+		wantSame(t, "no environment", queried(t, tasks, &api.TaskQuery{Role: role, Environment: api.Some("")}), []string{"b"})
+		wantSame(t, "no name", queried(t, tasks, &api.TaskQuery{Role: role, JobName: api.Some("")}), []string{"c"})
+	}
+	wantSame(t, "blank environment", queried(t, tasks, &api.TaskQuery{Environment: api.Some(" ")}), []string{})
+}
+
+func TestRoleEnvironmentNameAndJobKeysIntersect(t *testing.T) {
+	some := api.Some[string]
+	triple := api.TaskQuery{Role: some("www"), Environment: some("prod"), JobName: some("web")}
+	for want, names := range map[string][]string{"[t1 t2]": {"www/prod/web", "ads/prod/web"}, "[]": {"ads/prod/web"}} {
+		triple.JobKeys = jobs(names...)
+		if got := fmt.Sprint(queried(t, manyTasks(t), &triple)); got != want {
+			t.Errorf("%v: %s, want %s", names, got, want)
+		}
+	}
+}
+
+func TestInvalidJobKeyIsAnErrorThoughNothingCouldMatch(t *testing.T) {
+	empty := begin().Tasks()
+	for _, q := range []*api.TaskQuery{
+		{JobKeys: jobs("not valid!/e/j")},
+		{JobKeys: jobs("r/e/j", "r/e/"), SlaveHosts: []string{"none"}, Statuses: []api.ScheduleStatus{api.ScheduleStatusLOST}},
+		{Role: api.Some("r"), Environment: api.Some("e"), JobName: api.Some("not valid!"), InstanceIDs: []int32{-1}},
+	} {
+		_, err := empty.Query(q)
+		wantError(t, err, storage.ErrInvalidArgument, "is not valid")
+	}
+}
+
+func TestJobKeysWithANameNeedRoleAndEnvironment(t *testing.T) {
+	q := &api.TaskQuery{JobKeys: jobs("www/prod/web"), JobName: api.Some("web")}
+	for _, part := range []*api.Optional[string]{&q.Role, &q.Environment} {
+		_, err := manyTasks(t).Query(q)
+		wantError(t, err, storage.ErrInvalidArgument, "is not valid")
+		*part = api.Some(map[bool]string{true: "www", false: "prod"}[part == &q.Role])
+	}
+	wantSame(t, "whole", queried(t, manyTasks(t), q), []string{"t1", "t2"})
+}
+
+func TestTaskQueriesIgnoreOffsetAndLimit(t *testing.T) {
+	q := &api.TaskQuery{Role: api.Some("ads"), Offset: api.Some(int32(-5)), Limit: api.Some(int32(1))}
+	wantSame(t, "found", queried(t, manyTasks(t), q), []string{"t0", "t5"})
+}
+
+// The tasks of a role are found job by job, and come in the order of their ids.
+func TestTasksOfARoleComeInTheOrderOfIDs(t *testing.T) {
+	tx := begin()
+	want := map[string][]string{}
+	for n := range 600 {
+		id := fmt.Sprintf("%03d", n*7%600)
+		job := fmt.Sprintf("%s/%s/j%d", []string{"r", "r.s", "ra", "q"}[n%4], []string{"e", "e2", "f"}[n%3], n%25)
+		must(t, tx.Tasks().Save(task(id, job, in([]api.ScheduleStatus{api.ScheduleStatusRUNNING, api.ScheduleStatusLOST}[n%2]))))
+		want[key(job).Role.Value] = append(want[key(job).Role.Value], id)
+		part := key(job).Role.Value + "/" + key(job).Environment.Value
+		want[part] = append(want[part], id)
+	}
+	state := tx.Commit()
+	for _, all := range want {
+		slices.Sort(all)
+	}
+	for _, role := range []string{"r", "r.s", "ra", "q", "none"} {
+		wantSame(t, role, queried(t, state.Tasks(), &api.TaskQuery{Role: api.Some(role)}), want[role])
+		for _, environment := range []string{"e", "e2", "f", "g"} {
+			wantSame(t, role, queried(t, state.Tasks(), &api.TaskQuery{Role: api.Some(role), Environment: api.Some(environment)}), want[role+"/"+environment])
+		}
+		found, err := state.Tasks().Query(&api.TaskQuery{Role: api.Some(role)})
+		must(t, err)
+		for first := range found {
+			if idOf(first) != want[role][0] {
+				t.Fatalf("%s begins with %s", role, idOf(first))
+			}
+			break
+		}
+	}
+}
+
 func TestQueryPathsAreCounted(t *testing.T) {
 	some := api.Some[string]
 	ids, hosts := []string{"a"}, []string{"h"}
 	statuses := []api.ScheduleStatus{api.ScheduleStatusLOST}
-	type counts struct{ id, job, host, status, all int64 }
+	type counts struct{ id, job, host, role, status, all int64 }
 	for i, c := range []struct {
 		q    api.TaskQuery
 		want counts
@@ -103,14 +190,27 @@ func TestQueryPathsAreCounted(t *testing.T) {
 		{api.TaskQuery{JobKeys: jobs("r/e/j"), SlaveHosts: hosts, Statuses: statuses}, counts{job: 1}},
 		{api.TaskQuery{Role: some("r"), Environment: some("e"), JobName: some("j")}, counts{job: 1}},
 		{api.TaskQuery{Role: some("r"), Environment: some("e"), SlaveHosts: hosts, Statuses: statuses}, counts{host: 1}},
+		{api.TaskQuery{Role: some("r"), Environment: some("e"), InstanceIDs: []int32{1}}, counts{role: 1}},
+		{api.TaskQuery{Role: some("r"), JobName: some("j")}, counts{role: 1}},
+		{api.TaskQuery{Role: some(" "), Statuses: statuses}, counts{status: 1}},
+		{api.TaskQuery{Role: some(" "), Environment: some("e")}, counts{all: 1}},
+		{api.TaskQuery{Environment: some("e"), JobName: some("j"), InstanceIDs: []int32{1}}, counts{all: 1}},
+		// The role r has two tasks, s has one; two are PENDING, one is LOST.
 		{api.TaskQuery{Role: some("r"), Statuses: statuses}, counts{status: 1}},
-		{api.TaskQuery{Role: some("r"), Environment: some("e"), InstanceIDs: []int32{1}}, counts{all: 1}},
+		{api.TaskQuery{Role: some("s"), Statuses: []api.ScheduleStatus{api.ScheduleStatusPENDING}}, counts{role: 1}},
+		{api.TaskQuery{Role: some("r"), Statuses: []api.ScheduleStatus{api.ScheduleStatusPENDING, api.ScheduleStatusLOST}}, counts{role: 1}},
+		{api.TaskQuery{Role: some("r"), Statuses: []api.ScheduleStatus{api.ScheduleStatusLOST, api.ScheduleStatusLOST}}, counts{status: 1}},
+		{api.TaskQuery{Role: some("none"), Statuses: statuses}, counts{role: 1}},
+		// One task of r is in e, one has the name k.
+		{api.TaskQuery{Role: some("r"), Environment: some("e"), Statuses: statuses}, counts{role: 1}},
+		{api.TaskQuery{Role: some("r"), JobName: some("k"), Statuses: statuses}, counts{role: 1}},
+		{api.TaskQuery{Role: some("r"), Statuses: []api.ScheduleStatus{api.ScheduleStatusFAILED}}, counts{status: 1}},
 	} {
 		n := &storage.QueryCounters{}
 		tx := storage.NewState(storage.Options{Queries: n}).Begin()
-		must(t, tx.Tasks().Save(task("a", "r/e/j")))
+		must(t, tx.Tasks().Save(task("a", "r/e/j"), task("b", "r/f/k", in(api.ScheduleStatusLOST)), task("c", "s/e/j")))
 		queried(t, tx.Commit().Tasks(), &c.q)
-		got := counts{n.ByID.Load(), n.ByJob.Load(), n.ByHost.Load(), n.ByStatus.Load(), n.All.Load()}
+		got := counts{n.ByID.Load(), n.ByJob.Load(), n.ByHost.Load(), n.ByRole.Load(), n.ByStatus.Load(), n.All.Load()}
 		if got != c.want {
 			t.Errorf("%d: %+v, want %+v", i, got, c.want)
 		}

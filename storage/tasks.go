@@ -29,21 +29,12 @@ func (s taskReader) All() iter.Seq[*api.ScheduledTask] {
 	}
 }
 
-// JobKeys skips from job to job, so it costs a lookup for each job whatever the number
-// of tasks.
 func (s taskReader) JobKeys() []*api.JobKey {
 	keys := []*api.JobKey{}
-	next := func(r *row) bool {
-		keys = append(keys, r.job())
-		return false
-	}
-	s.tasks.byJob.items.Scan(next)
-	for n := 0; n < len(keys); {
-		n = len(keys)
-		after := jobProbe(keys[n-1])
-		after.assigned.TaskID.Set = false
-		s.tasks.byJob.items.Ascend(after, next)
-	}
+	s.tasks.byJob.groups.items.Scan(func(g *group[*api.JobKey]) bool {
+		keys = append(keys, g.key)
+		return true
+	})
 	return keys
 }
 
@@ -66,16 +57,12 @@ func (s taskWriter) Save(tasks ...*api.ScheduledTask) error {
 		seen[id] = task
 		rows = append(rows, newRow(task))
 	}
-	for _, r := range rows {
-		s.tasks.put(r)
-	}
+	s.tasks.put(rows...)
 	return nil
 }
 
 func (s taskWriter) Delete(ids ...string) error {
-	for _, id := range ids {
-		s.tasks.remove(idProbe(id))
-	}
+	s.tasks.remove(ids...)
 	return nil
 }
 

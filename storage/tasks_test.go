@@ -2,6 +2,10 @@ package storage_test
 
 import (
 	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/scheduler-store/scheduler-store/schema/api"
@@ -251,4 +255,70 @@ func TestEqualConfigsAreSharedAndLeaveWithTheirLastTask(t *testing.T) {
 			t.Fatalf("%s: %d configurations, want %d", step.what, n, step.configs)
 		}
 	}
+}
+
+func TestTaskSavedAgainIsNotFoundUnderItsOldKeys(t *testing.T) {
+	tx := with(t, task("a", "r/e/old", on("old")), task("b", "r/e/old", on("old")))
+	must(t, tx.Tasks().Save(task("a", "r/e/new")))
+	for want, q := range map[string]*api.TaskQuery{
+		"old job": {JobKeys: jobs("r/e/old")}, "old host": {SlaveHosts: []string{"old"}}} {
+		wantSame(t, want, queried(t, tx.Tasks(), q), []string{"b"})
+	}
+	wantSame(t, "jobs", jobNames(tx.Tasks().JobKeys()), []string{"r/e/new", "r/e/old"})
+}
+
+// A configuration that many tasks of a call share is encoded and hashed once, not once
+// for each: that would make garbage of a copy for each.
+func TestSharedConfigurationsAreHashedOnce(t *testing.T) {
+	const size, tasks = 1 << 20, 2000
+	shared := []*api.TaskConfig{config("r/e/j", strings.Repeat("x", size)), config("r/e/j", strings.Repeat("y", size))}
+	given := make([]*api.ScheduledTask, tasks)
+	for i := range given {
+		given[i] = task(fmt.Sprintf("%04d", i), "r/e/j", func(t *api.ScheduledTask) { t.AssignedTask.Task = shared[i%2] })
+	}
+	var before, after runtime.MemStats
+	tx := begin()
+	runtime.ReadMemStats(&before)
+	must(t, tx.Tasks().Save(given...))
+	runtime.ReadMemStats(&after)
+	if bytes := after.TotalAlloc - before.TotalAlloc; bytes > 20*size {
+		t.Fatalf("saving %d tasks took %d bytes", tasks, bytes)
+	}
+	if n := tx.Counts(); n.TaskConfigs != 2 {
+		t.Fatalf("%+v", n)
+	}
+}
+
+// One call may take and leave a configuration many times, and meet it as several equal
+// copies.
+func TestConfigurationsAreCountedOverACall(t *testing.T) {
+	tx := with(t, task("a", "r/e/j"), task("b", "r/e/j", runs("b")), task("c", "r/e/j", runs("c")))
+	pooled, _ := tx.Tasks().Fetch("b")
+	// a and c take b's and the other way round; c's is left by all, a's by one and taken by one.
+	must(t, tx.Tasks().Save(task("a", "r/e/j", runs("b")), task("b", "r/e/j"), task("c", "r/e/j", runs("b")), task("d", "r/e/j", runs("b"))))
+	if n := tx.Counts().TaskConfigs; n != 2 {
+		t.Fatalf("%d configurations, want 2", n)
+	}
+	for _, id := range []string{"a", "c", "d"} {
+		if got, _ := tx.Tasks().Fetch(id); got.AssignedTask.Task != pooled.AssignedTask.Task {
+			t.Fatalf("%s does not share", id)
+		}
+	}
+	must(t, tx.Tasks().Delete("a", "b", "c", "d", "d"))
+	if n := tx.Counts(); n != (storage.Counts{}) {
+		t.Fatalf("%+v left", n)
+	}
+}
+
+func TestLatestActivityOrder(t *testing.T) {
+	at := func(id string, times ...int64) *api.ScheduledTask {
+		return task(id, "r/e/j", func(t *api.ScheduledTask) {
+			for _, ms := range times {
+				t.TaskEvents = append(t.TaskEvents, &api.TaskEvent{Timestamp: ms})
+			}
+		})
+	}
+	tasks := []*api.ScheduledTask{at("last", 1, 9), at("none"), at("first", 50, 2), at("middle", 5), at("also none")}
+	slices.SortStableFunc(tasks, storage.CompareActivity)
+	wantSame(t, "order", ids(slices.Values(tasks)), []string{"none", "also none", "first", "middle", "last"})
 }

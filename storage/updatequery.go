@@ -28,21 +28,31 @@ func (s jobUpdateReader) Query(q *api.JobUpdateQuery) ([]*api.JobUpdateDetails, 
 }
 
 // candidates returns all updates that can match, and perhaps others, in the order of
-// their keys.
+// their keys: one, or those of a job or of a role, as these lie together.
 func (s jobUpdateReader) candidates(q *api.JobUpdateQuery) iter.Seq[*api.JobUpdateDetails] {
-	if q.Key != nil {
+	switch {
+	case q.Key != nil:
 		return func(yield func(*api.JobUpdateDetails) bool) {
 			if update, ok := s.Fetch(q.Key); ok {
 				yield(update)
 			}
 		}
-	}
-	if q.JobKey != nil {
-		return s.jobUpdates.from(updateProbe(&api.JobUpdateKey{Job: q.JobKey}), func(u *api.JobUpdateDetails) bool {
-			return compareJobKeys(u.Update.Summary.Key.Job, q.JobKey) == 0
+	case q.JobKey != nil:
+		return s.from(q.JobKey, func(job *api.JobKey) bool { return compareJobKeys(job, q.JobKey) == 0 })
+	case q.Role.Set:
+		return s.from(&api.JobKey{Role: q.Role}, func(job *api.JobKey) bool {
+			return job != nil && compareStrings(&job.Role, &q.Role) == 0
 		})
 	}
 	return s.All()
+}
+
+// from returns the updates whose jobs belong, which must follow each other, the first
+// of them not before job.
+func (s jobUpdateReader) from(job *api.JobKey, belongs func(job *api.JobKey) bool) iter.Seq[*api.JobUpdateDetails] {
+	return details(s.jobUpdates.from(updateProbe(&api.JobUpdateKey{Job: job}), func(r *updateRow) bool {
+		return belongs(r.summary().Key.Job)
+	}))
 }
 
 func updateMatches(q *api.JobUpdateQuery, u *api.JobUpdateSummary) bool {
