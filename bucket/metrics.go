@@ -35,15 +35,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scheduler_store_bucket_requests_total",
-			Help: "Requests to the bucket by operation (get, create, replace, list, delete) and result (ok, not_found, exists, changed, denied, error). Retries of one request count once here.",
+			Help: "Requests to the bucket by operation (get, create, replace, list, delete) and result (ok, not_found, exists, changed, denied, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).",
 		}, []string{"operation", "result"})),
 		bytes: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scheduler_store_bucket_bytes_total",
-			Help: "Bytes of object bodies read (get) and written (create, replace).",
+			Help: "Bytes of object bodies read (get) and written (create, replace) (Aurora: scheduler_log_bytes_read).",
 		}, []string{"operation"})),
 		seconds: collector.Register(r, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "scheduler_store_bucket_request_seconds",
-			Help:    "Duration of requests to the bucket in seconds, retries included, by operation.",
+			Help:    "Duration of requests to the bucket in seconds, retries included, by operation (Aurora: scheduler_log_native_read, scheduler_log_native_append, scheduler_log_native_truncate_before).",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
 		}, []string{"operation"})),
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	// RetryFor is how long a failing request to s3 or gs is tried again; 30 s if
 	// zero. More than 15 minutes does not work with S3's signatures.
 	RetryFor time.Duration
+	// Unchecked leaves out the listing: the bucket need not be there yet.
+	Unchecked bool
 }
 
 // ErrURL: the URL is not that of a bucket.
@@ -61,6 +63,9 @@ func Open(ctx context.Context, rawURL string, options Options) (*bucket.Bucket, 
 		return nil, fmt.Errorf("open %s: %w", location, err)
 	}
 	b := bucket.New(d, location.String(), location.Prefix, bucket.Options{Registerer: options.Registerer})
+	if options.Unchecked {
+		return b, nil
+	}
 	for _, err := range b.List(ctx, "", "") {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("open %s: %w", location, err), b.Close())

@@ -83,7 +83,7 @@ func New(options Options) *Transport {
 		},
 		retries: collector.Register(options.Registerer, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scheduler_store_bucket_retries_total",
-			Help: "Further tries of HTTP requests to the bucket, by why the try before failed (an HTTP status, or: stalled, transport).",
+			Help: "Further tries of HTTP requests to the bucket, by why the try before failed (an HTTP status, or: stalled, transport) (Aurora: scheduler_log_native_*_timeouts).",
 		}, []string{"reason"})),
 	}
 }
