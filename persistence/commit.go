@@ -49,8 +49,8 @@ type Batch struct {
 	Object string
 	// Records are the transactions' bytes, in order. They may be kept.
 	Records [][]byte
-	// Snapshot tells that the records are a snapshot's: they rebuild a state and
-	// have no transaction numbers of their own; the rest is not set.
+	// Snapshot tells that the records are a snapshot's, or those of a state that was
+	// restored: they rebuild a state and have no transaction numbers of their own; the rest is not set.
 	Snapshot bool
 	// First is the number of the first record, the others follow.
 	First    TransactionNumber
@@ -68,7 +68,8 @@ func (b *Batch) Commit(i int) Commit {
 // Consumer rebuilds a state from what a log's reader finds.
 type Consumer interface {
 	// Reset drops everything. If at is not the beginning of the history, the
-	// records of a snapshot taken at that point follow.
+	// records of a snapshot taken at that point follow, or those of the state that
+	// was restored by the transaction before it.
 	Reset(at Point) error
 	// Prepare does the part of the work that needs no state, such as decoding.
 	// It may be called for many batches at once and ahead of time. The function

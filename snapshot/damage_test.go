@@ -112,7 +112,7 @@ func TestManifestThatDoesNotBelongHereIsRefused(t *testing.T) {
 	m, name := c.write(source(1, []byte("a")))
 	for what, change := range map[string]func(*Manifest){
 		"another cell's":     func(m *Manifest) { m.Cell = "ffffffffffffffffffffffffffffffff" },
-		"another's name":     func(m *Manifest) { m.Name = newName(point(1)).String() },
+		"another's name":     func(m *Manifest) { m.Name = NewName(point(1)).String() },
 		"no name":            func(m *Manifest) { m.Name = "" },
 		"another position":   func(m *Manifest) { m.At.Next++ },
 		"another history":    func(m *Manifest) { m.At.Hash[0] ^= 1 },

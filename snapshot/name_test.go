@@ -27,7 +27,7 @@ func TestNamesPrintAndParse(t *testing.T) {
 	if got, want := n.folder().partKey(7), "snapshot/"+text+"/part-00007"; got != want {
 		t.Errorf("part is %s, want %s", got, want)
 	}
-	for _, n := range []Name{n, {}, {Position: math.MaxUint64}, newName(point(9))} {
+	for _, n := range []Name{n, {}, {Position: math.MaxUint64}, NewName(point(9))} {
 		if got, err := ParseName(n.String()); err != nil || got != n {
 			t.Errorf("%s came back as %s, %v", n, got, err)
 		}
@@ -59,7 +59,7 @@ func TestWhatIsNoName(t *testing.T) {
 
 func TestNameSaysWhereItBelongs(t *testing.T) {
 	at := point(12)
-	n := newName(at)
+	n := NewName(at)
 	if n.Position != 12 {
 		t.Errorf("position is %d, want that of the last entry covered, 12", n.Position)
 	}
@@ -73,7 +73,7 @@ func TestNameSaysWhereItBelongs(t *testing.T) {
 			t.Errorf("fits a history whose hash differs in byte %d", i)
 		}
 	}
-	if again := newName(at); again == n {
+	if again := NewName(at); again == n {
 		t.Error("two snapshots of one point have one name")
 	}
 }
@@ -154,7 +154,7 @@ func TestListShowsOldestFirstAndWhatIsNewer(t *testing.T) {
 func TestListAndWhatIsNoSnapshot(t *testing.T) {
 	c := newCell(t)
 	_, name := c.write(source(5, []byte("x")))
-	half := newName(point(9))
+	half := NewName(point(9))
 	for _, key := range []string{"snapshot/README", "snapshot/notes/part-00000", half.folder().partKey(0), half.folder().partKey(1),
 		half.ManifestKey() + ".bak", "snapshot/manifest.json", "snapshot.json", "snapshots/00/manifest.json"} {
 		c.mem.Put(key, []byte("not a snapshot"))

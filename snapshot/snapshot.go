@@ -17,6 +17,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -58,7 +59,8 @@ type Name struct {
 	nonce    [4]byte
 }
 
-func newName(at persistence.Point) Name {
+// NewName returns a fresh name for a state of a point behind an entry.
+func NewName(at persistence.Point) Name {
 	n := Name{Position: at.Next - 1, hash: [8]byte(at.Hash[:8])}
 	rand.Read(n.nonce[:])
 	return n
@@ -118,12 +120,19 @@ type Manifest struct {
 	Made   time.Time `json:"made"`
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
+	// Build says what wrote it.
+	Build map[string]string `json:"build,omitzero"`
 
 	folder Folder
+	hash   persistence.Hash
 }
 
 // Folder is where the state's objects lie.
 func (m *Manifest) Folder() Folder { return m.folder }
+
+// Hash is the SHA-256 of the manifest's object. It vouches for every bit of the
+// state, as the manifest does for those of the parts.
+func (m *Manifest) Hash() persistence.Hash { return m.hash }
 
 // Part is one object of records.
 type Part struct {
@@ -207,6 +216,6 @@ func ReadIn(ctx context.Context, b *bucket.Bucket, folder Folder) (*Manifest, er
 	if m.Name != folder.name() {
 		return nil, fmt.Errorf("%w: %s describes %s at %v", ErrDamaged, folder.manifestKey(), m.Name, m.At)
 	}
-	m.folder = folder
+	m.folder, m.hash = folder, sha256.Sum256(object.Data)
 	return m, nil
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/build"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
 	"github.com/scheduler-store/scheduler-store/internal/packed"
 	"github.com/scheduler-store/scheduler-store/persistence"
@@ -41,7 +42,7 @@ type Source struct {
 // manifest last. If it fails, parts without a manifest stay behind; they mean
 // nothing.
 func Write(ctx context.Context, b *bucket.Bucket, c *packed.Codec, s Source, parallel int) (*Manifest, error) {
-	return WriteIn(ctx, b, c, newName(s.At).folder(), s, parallel)
+	return WriteIn(ctx, b, c, NewName(s.At).folder(), s, parallel)
 }
 
 // WriteIn does what Write does, in a folder of the caller's choice. An error matches
@@ -51,7 +52,7 @@ func WriteIn(ctx context.Context, b *bucket.Bucket, c *packed.Codec, folder Fold
 		return nil, errors.New("snapshot of a history that has not begun")
 	}
 	m := &Manifest{Format: format, Cell: s.Cell, Name: folder.name(), At: s.At, Counts: s.Counts, folder: folder,
-		Made: time.Now().UTC().Truncate(time.Millisecond), By: s.By, Reason: s.Reason}
+		Made: time.Now().UTC().Truncate(time.Millisecond), By: s.By, Reason: s.Reason, Build: build.Details()}
 	if err := m.writeParts(ctx, b, c, s.Records, parallel); err != nil {
 		return nil, fmt.Errorf("write %s: %w", folder, err)
 	}
@@ -62,6 +63,7 @@ func WriteIn(ctx context.Context, b *bucket.Bucket, c *packed.Codec, folder Fold
 	if _, err := b.Create(ctx, folder.manifestKey(), object); err != nil {
 		return nil, fmt.Errorf("write %s: %w", folder, err)
 	}
+	m.hash = sha256.Sum256(object)
 	return m, nil
 }
 

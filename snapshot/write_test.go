@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
+	"github.com/scheduler-store/scheduler-store/internal/checked"
 	"github.com/scheduler-store/scheduler-store/internal/packed"
+	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
 func TestSnapshotComesBackAsItWas(t *testing.T) {
@@ -37,7 +39,7 @@ func TestSnapshotComesBackAsItWas(t *testing.T) {
 			if err != nil || !reflect.DeepEqual(read, m) {
 				t.Fatalf("manifest came back as %+v, %v; want %+v", read, err, m)
 			}
-			if m.Records != len(c.records) || m.Counts["things"] != len(c.records) || m.At != point(41) || m.By != "host" || m.Reason != "test" {
+			if m.Records != len(c.records) || m.Counts["things"] != len(c.records) || m.At != point(41) || m.By != "host" || m.Reason != "test" || m.Build["go"] == "" {
 				t.Errorf("manifest says %+v", m)
 			}
 			parts, size := []int{}, 0
@@ -240,11 +242,27 @@ func TestFailedUploadEndsTheWalk(t *testing.T) {
 		var taken atomic.Int32
 		s.Records = counted(large(20), &taken)
 		_, err := Write(c.ctx, c.b, c.codec, s, 1)
-		if err == nil || !strings.Contains(err.Error(), string(newName(s.At).folder())[:38]) {
+		if err == nil || !strings.Contains(err.Error(), string(NewName(s.At).folder())[:38]) {
 			t.Errorf("%q does not name the snapshot", err)
 		}
 		if n := taken.Load(); n > 10 {
 			t.Errorf("%d records were taken", n)
 		}
 	})
+}
+
+// Snapshots from before the build was noted are read as they were.
+func TestManifestWithoutABuildIsRead(t *testing.T) {
+	cell := newCell(t)
+	m, _ := cell.write(source(41, []byte("a")))
+	old := *m
+	old.Build, old.folder, old.hash = nil, "", persistence.Hash{}
+	data, err := checked.Encode(&old)
+	if err != nil || bytes.Contains(data, []byte(`"build"`)) {
+		t.Fatalf("%s, %v", data, err)
+	}
+	var read Manifest
+	if err := checked.Decode(data, format, &read); err != nil || !reflect.DeepEqual(read, old) {
+		t.Errorf("%+v, %v, want %+v", read, err, old)
+	}
 }

@@ -22,6 +22,7 @@
 //	log.go      the cell, opening       end.go      is this the end, or damage?
 //	lead.go     sealing, taking over    writer.go   group commit, pipelining
 //	verify.go   checking it all         outcome.go  what became of a record
+//	restore.go  replacing the state     history.go  entries by transaction
 //
 // A log used alone, with records of one's own:
 //

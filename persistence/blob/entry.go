@@ -58,6 +58,8 @@ const (
 	KindRecords Kind = 1
 	// KindSeal ends an epoch and names the next one.
 	KindSeal Kind = 2
+	// KindRestore is one transaction that replaces the whole state: see Restore.
+	KindRestore Kind = 3
 )
 
 func (k Kind) String() string {
@@ -66,6 +68,8 @@ func (k Kind) String() string {
 		return "records"
 	case KindSeal:
 		return "seal"
+	case KindRestore:
+		return "restore"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
 }
@@ -109,6 +113,8 @@ type Entry struct {
 	Records [][]byte
 	// NextEpoch is the epoch that a seal names.
 	NextEpoch persistence.Epoch
+	// Restore is what an entry of KindRestore names; nil for others.
+	Restore *Restore
 }
 
 // ErrNewerFormat: the object was written by a newer version of this program.
@@ -215,6 +221,8 @@ func decode(c *packed.Codec, object []byte) (*Entry, error) {
 		}
 	case KindSeal:
 		err = e.decodeSeal(raw)
+	case KindRestore:
+		e.Restore, err = decodeRestore(&h, raw)
 	default:
 		err = fmt.Errorf("%w: entry of unknown %v", ErrNewerFormat, h.Kind)
 	}

@@ -191,6 +191,8 @@ func FuzzDecode(f *testing.F) {
 	_, object, _ := sample(f, c, bytes.Repeat([]byte("abcdefgh"), 60))
 	f.Add(object, true)
 	f.Add(object[:headerSize], true)
+	restore := goodRestore()
+	f.Add(sampleRestore(f, c, &restore, nil), true)
 	f.Add([]byte(nil), false)
 	f.Fuzz(func(t *testing.T, object []byte, fix bool) {
 		if fix && len(object) >= headerSize { // get behind the checksum
@@ -198,6 +200,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		if e, err := decode(c, object); err == nil && len(e.Records) != e.Count && e.Kind == KindRecords {
 			t.Errorf("%d records, header says %d", len(e.Records), e.Count)
+		} else if err == nil && (e.Kind == KindRestore) != (e.Restore != nil && e.Count == 1 && e.Records == nil) {
+			t.Errorf("%v of %d transactions with %d records and %+v", e.Kind, e.Count, len(e.Records), e.Restore)
 		}
 	})
 }

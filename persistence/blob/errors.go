@@ -17,6 +17,12 @@ var (
 	ErrReplay = persistence.ErrReplay
 	// ErrStopped: the writer was told to stop.
 	ErrStopped = errors.New("writer stopped")
+	// ErrRestored: the writer ended with a restore, which is durable. The reader
+	// stands before it, and loads the new state when it goes on.
+	ErrRestored = errors.New("the state was restored")
+	// ErrCollected: transactions that far back are covered by a snapshot, and their
+	// entries are no longer in the log.
+	ErrCollected = errors.New("no longer in the log")
 	// ErrTooLarge: a record is larger than an entry may be.
 	ErrTooLarge = errors.New("record too large")
 )
@@ -28,7 +34,7 @@ type DamageError struct {
 }
 
 func (e *DamageError) Error() string {
-	return fmt.Sprintf("%v: %s: %v; restore the object from a copy of the bucket, or start from an older state", ErrDamaged, e.Object, e.Reason)
+	return fmt.Sprintf("%v: %s: %v; put the object back from a copy of the bucket, or import a backup into a new store", ErrDamaged, e.Object, e.Reason)
 }
 
 // Is makes the error match ErrDamaged.

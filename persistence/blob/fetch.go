@@ -20,11 +20,13 @@ type fetched struct {
 // fetcher asks for the entries of one epoch by their computed keys, ahead of the
 // one that is wanted, so that a recovery waits for one round trip and not for
 // each. How far ahead grows while entries are there and shrinks at the end, where
-// asking costs requests for nothing.
+// asking costs requests for nothing. The state that a restore names is not fetched
+// ahead: it may be large, and replaces all that is on its way.
 type fetcher struct {
 	log      *Log
 	consumer persistence.Consumer
 	depth    int
+	most     int // of depth
 	// What is on its way: the entries of epoch from position next on.
 	epoch    persistence.Epoch
 	next     persistence.Position
@@ -39,8 +41,8 @@ type fetcher struct {
 // aheadBytes bounds what the entries fetched ahead may take, unpacked.
 const aheadBytes = 64 << 20
 
-func newFetcher(l *Log, consumer persistence.Consumer) *fetcher {
-	return &fetcher{log: l, consumer: consumer, depth: 1}
+func newFetcher(l *Log, consumer persistence.Consumer, most int) *fetcher {
+	return &fetcher{log: l, consumer: consumer, depth: 1, most: most}
 }
 
 // get returns the entry at a place, and begins to fetch those after it. An entry
@@ -100,7 +102,7 @@ func (f *fetcher) adapt(got fetched) {
 		return
 	}
 	f.largest = max(got.entry.RawSize, f.largest-f.largest/16)
-	f.depth = max(1, min(2*f.depth, f.log.options.Prefetch, aheadBytes/max(f.largest, 1)))
+	f.depth = max(1, min(2*f.depth, f.most, aheadBytes/max(f.largest, 1)))
 }
 
 // drop gives up what is on its way and waits until it is gone.

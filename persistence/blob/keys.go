@@ -11,6 +11,9 @@ import (
 const (
 	cellKey   = "cell.json"
 	logPrefix = "log/"
+	// restorePrefix is where the states of restores lie, each in a folder with a
+	// snapshot's name. Recovery does not look there.
+	restorePrefix = "restore/"
 )
 
 // Key is an entry's object: log/<epoch, 10 digits>/<position, 20 digits>.

@@ -28,7 +28,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		entriesRead:    counter("entries_read_total", "Entries replayed, seals included (Aurora: scheduler_log_entries_read)."),
 		recordsRead:    counter("records_read_total", "Transactions replayed from entries."),
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: ns + "commit_seconds",
-			Help: "Time from a transaction's hand-over to the log to its acknowledgement, in seconds.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
+			Help: "Time from a transaction's hand-over to the log to its acknowledgement, in seconds (Aurora: log_manager_append).", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
 		entryRecords: prometheus.NewHistogram(prometheus.HistogramOpts{Name: ns + "entry_records",
 			Help: "Transactions in an entry.", Buckets: prometheus.ExponentialBuckets(1, 4, 8)}),
 		uploads:     gauge("uploads", "Entries on their way to the bucket."),
@@ -36,9 +36,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		position:    gauge("position", "Position of the newest entry that is applied."),
 		transaction: gauge("transaction", "Number of the newest transaction that is applied."),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: ns + "writers_ended_total",
-			Help: "Writers that ended, by reason (stopped, deposed, failed)."}, []string{"reason"}),
+			Help: "Writers that ended, by reason (stopped, deposed, restored, failed)."}, []string{"reason"}),
 		restarts: counter("reader_restarts_total", "Times a reader began again from a newer snapshot."),
-		damaged:  counter("damaged_objects_total", "Times a damaged or missing object was found."),
+		damaged:  counter("damaged_objects_total", "Times a damaged or missing object was found (Aurora: scheduler_log_bad_frames_read)."),
 	}
 	if r != nil {
 		r.MustRegister(m.entriesWritten, m.recordsWritten, m.bytesWritten, m.entriesRead, m.recordsRead, m.commitSeconds,

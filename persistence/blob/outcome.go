@@ -48,6 +48,8 @@ func endReason(shutOut persistence.Position, cause error) string {
 	switch {
 	case errors.Is(cause, ErrStopped):
 		return "stopped"
+	case errors.Is(cause, ErrRestored):
+		return "restored"
 	case shutOut != nowhere:
 		return "deposed"
 	}

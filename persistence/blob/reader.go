@@ -39,7 +39,7 @@ type Reader struct {
 
 // NewReader returns a reader at the beginning. Nothing is read before it is told to.
 func (l *Log) NewReader(consumer persistence.Consumer) *Reader {
-	return &Reader{log: l, consumer: consumer, fetch: newFetcher(l, consumer), bad: map[snapshot.Name]error{}}
+	return &Reader{log: l, consumer: consumer, fetch: newFetcher(l, consumer, l.options.Prefetch), bad: map[snapshot.Name]error{}}
 }
 
 // At is the point up to which everything is applied.
@@ -107,18 +107,28 @@ func (r *Reader) next(ctx context.Context) error {
 		return got.err
 	}
 	e := got.entry
-	if e.Kind == KindSeal {
-		if err := r.checkBeyondSeal(ctx, e); err != nil {
-			return err
-		}
-	} else if err := got.apply(); err != nil {
-		r.begun = false // the state may hold half of it
-		return fmt.Errorf("%w: %s: %w", ErrReplay, Key(e.Epoch, e.Position), err)
+	if err := r.apply(ctx, e, got.apply); err != nil {
+		return err
 	}
 	r.advance(e.after())
 	r.consumer.Loaded(r.at)
 	r.log.metrics.entriesRead.Inc()
 	r.log.metrics.recordsRead.Add(float64(e.Count))
+	return nil
+}
+
+// apply does to the state what an entry says. prepared is that of its records.
+func (r *Reader) apply(ctx context.Context, e *Entry, prepared func() error) error {
+	switch e.Kind {
+	case KindSeal:
+		return r.checkBeyondSeal(ctx, e)
+	case KindRestore:
+		return r.restore(ctx, e)
+	}
+	if err := prepared(); err != nil {
+		r.begun = false // the state may hold half of it
+		return fmt.Errorf("%w: %s: %w", ErrReplay, Key(e.Epoch, e.Position), err)
+	}
 	return nil
 }
 
@@ -161,6 +171,9 @@ func (r *Reader) begin(ctx context.Context) error {
 	return nil
 }
 
+// loadParallel is the number of a state's parts that are read at once.
+const loadParallel = 4
+
 func (r *Reader) load(ctx context.Context, name snapshot.Name) error {
 	m, err := snapshot.Read(ctx, r.log.bucket, r.log.cell.ID, name)
 	if err != nil {
@@ -169,7 +182,7 @@ func (r *Reader) load(ctx context.Context, name snapshot.Name) error {
 	if err := r.consumer.Reset(m.At); err != nil {
 		return err
 	}
-	if err := snapshot.Load(ctx, r.log.bucket, r.log.codec, m, r.consumer, 4); err != nil {
+	if err := snapshot.Load(ctx, r.log.bucket, r.log.codec, m, r.consumer, loadParallel); err != nil {
 		return err
 	}
 	r.start(m.At, &name)

@@ -17,6 +17,7 @@ type Report struct {
 	Transactions int   `json:"transactions"`
 	Bytes        int64 `json:"bytes"`
 	Snapshots    int   `json:"snapshots"`
+	Restores     int   `json:"restores"` // each one a transaction too
 	// Head is the point behind the newest entry.
 	Head persistence.Point `json:"head"`
 	// Orphans are objects beyond a seal: what a deposed writer still landed. They
@@ -42,11 +43,11 @@ type verifier struct {
 	unsure bool
 }
 
-// Verify reads every entry and every snapshot of the cell, and checks each by
-// itself, the chain between them, and that none is missing. progress, if not nil,
+// Verify reads every entry, every snapshot and the state of every restore of the
+// cell, and checks each by itself, the chain between them, and that none is missing. progress, if not nil,
 // is told how many objects are done and how many there are.
 func (l *Log) Verify(ctx context.Context, progress func(done, total int)) (*Report, error) {
-	v := &verifier{log: l, fetch: newFetcher(l, nothing{}), report: &Report{Orphans: []string{}, Problems: []string{}},
+	v := &verifier{log: l, fetch: newFetcher(l, nothing{}, l.options.Prefetch), report: &Report{Orphans: []string{}, Problems: []string{}},
 		there: map[EntryKey]bool{}, onPath: map[EntryKey]bool{}, hashes: map[persistence.Position]persistence.Hash{}, at: l.origin()}
 	defer v.fetch.drop()
 	var err error
@@ -102,13 +103,14 @@ func (v *verifier) step(ctx context.Context) (bool, error) {
 	if err := e.checkChain(v.at); err != nil && !v.unsure {
 		v.problem(&DamageError{key, err})
 	}
-	if e.Kind == KindSeal {
-		v.report.Seals++
-		evidence, err := v.log.beyond(ctx, epochPrefix(e.Epoch), e.Epoch, e.Position)
-		if err != nil && !errors.Is(err, ErrDamaged) {
+	switch e.Kind {
+	case KindSeal:
+		if err := v.seal(ctx, e); err != nil {
 			return false, err
-		} else if evidence != "" {
-			v.problem(&DamageError{key, fmt.Errorf("a seal is here, but %s shows that an entry was", evidence)})
+		}
+	case KindRestore:
+		if err := v.restore(ctx, e); err != nil {
+			return false, err
 		}
 	}
 	v.report.Entries++
@@ -116,6 +118,32 @@ func (v *verifier) step(ctx context.Context) (bool, error) {
 	v.hashes[e.Position] = e.Hash
 	v.at, v.unsure = e.after(), false
 	return true, nil
+}
+
+// seal makes sure that no entry was in a seal's place.
+func (v *verifier) seal(ctx context.Context, e *Entry) error {
+	v.report.Seals++
+	evidence, err := v.log.beyond(ctx, epochPrefix(e.Epoch), e.Epoch, e.Position)
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return err
+	} else if evidence != "" {
+		v.problem(&DamageError{Key(e.Epoch, e.Position), fmt.Errorf("a seal is here, but %s shows that an entry was", evidence)})
+	}
+	return nil
+}
+
+// restore checks the state that a restore names.
+func (v *verifier) restore(ctx context.Context, e *Entry) error {
+	v.report.Restores++
+	m, err := v.log.restoreManifest(ctx, e)
+	if err == nil {
+		err = snapshot.Load(ctx, v.log.bucket, v.log.codec, m, nothing{}, loadParallel)
+	}
+	if errors.Is(err, snapshot.ErrDamaged) {
+		v.problem(&DamageError{string(e.Restore.Folder), err})
+		return nil
+	}
+	return err
 }
 
 // skip goes on behind an entry that is missing or wrong: with the next that is

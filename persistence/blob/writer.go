@@ -31,6 +31,7 @@ type Writer struct {
 	room       chan struct{} // closed and replaced when the queue shrinks
 	last       persistence.TransactionNumber
 	closing    bool  // no more records; end when all are acknowledged
+	restoring  bool  // closing is set because a restore is the last of them
 	ended      error // why the writer ended
 
 	wake    chan struct{} // there is something in the queue, or closing is set
@@ -53,6 +54,8 @@ type pending struct {
 	record []byte
 	done   func(persistence.Ack, error)
 	since  time.Time
+	// restore is what the record says if it is that of a restore, else nil.
+	restore *Restore
 }
 
 // upload is one entry from its first PUT on.
@@ -62,6 +65,7 @@ type upload struct {
 	after   persistence.Point // the point behind the entry
 	epoch   persistence.Epoch
 	first   persistence.TransactionNumber
+	restore bool
 	sent    time.Time
 	landed  bool
 	err     error // its answer, once the run goroutine has it
@@ -105,16 +109,24 @@ func (w *Writer) Append(record []byte, done func(persistence.Ack, error)) (persi
 	if w.ended != nil || w.closing {
 		return 0, &commitError{persistence.ErrNotCommitted, w.reason()}
 	}
+	return w.enqueue(pending{record: record, done: done, since: time.Now()}), nil
+}
+
+// enqueue numbers a record and puts it into the queue. It needs the lock.
+func (w *Writer) enqueue(p pending) persistence.TransactionNumber {
 	w.last++
-	w.queue = append(w.queue, pending{record, done, time.Now()})
-	w.queueBytes += len(record)
+	w.queue = append(w.queue, p)
+	w.queueBytes += len(p.record)
 	w.poke()
-	return w.last, nil
+	return w.last
 }
 
 func (w *Writer) reason() error {
-	if w.ended != nil {
+	switch {
+	case w.ended != nil:
 		return w.ended
+	case w.restoring:
+		return errRestoring
 	}
 	return ErrStopped
 }
@@ -174,7 +186,7 @@ func (w *Writer) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		w.Stop(context.Cause(ctx))
 	}
-	if err := w.Err(); !errors.Is(err, errClosed) {
+	if err := w.Err(); !errors.Is(err, errClosed) && !errors.Is(err, ErrRestored) {
 		return err
 	}
 	return nil
@@ -204,7 +216,7 @@ func (w *Writer) run() {
 		case <-tick:
 		case a := <-w.answers:
 			if err := w.settle(a.upload, a.err); err != nil {
-				if w.ctx.Err() != nil { // the answer is that of being stopped
+				if w.ctx.Err() != nil && !errors.Is(err, ErrRestored) { // the answer is that of being stopped
 					err = context.Cause(w.ctx)
 				}
 				w.end(err)
@@ -235,8 +247,8 @@ func (w *Writer) send() (time.Duration, error) {
 			return 0, nil
 		}
 		// The window is of positions: the oldest that is not acknowledged counts,
-		// however many after it have landed.
-		if len(w.flight) >= w.log.cell.Window {
+		// however many after it have landed. A restore waits for all before it.
+		if len(w.flight) >= w.log.cell.Window || w.queue[0].restore != nil && len(w.flight) > 0 {
 			w.mu.Unlock()
 			return 0, nil
 		}
@@ -254,10 +266,11 @@ func (w *Writer) send() (time.Duration, error) {
 	}
 }
 
-// take removes one entry's records from the queue.
+// take removes one entry's records from the queue. A restore, which is the last, goes
+// alone.
 func (w *Writer) take() []pending {
 	n, size := 0, 0
-	for n < len(w.queue) && (n == 0 || size+packed.RecordSize(len(w.queue[n].record)) <= w.log.options.EntryBytes) {
+	for n < len(w.queue) && (n == 0 || w.queue[n].restore == nil && size+packed.RecordSize(len(w.queue[n].record)) <= w.log.options.EntryBytes) {
 		size += packed.RecordSize(len(w.queue[n].record))
 		n++
 	}
@@ -277,25 +290,16 @@ func (w *Writer) take() []pending {
 // upload makes an entry of the records and sends it. From here on its position
 // belongs to these bytes.
 func (w *Writer) upload(records []pending) error {
-	var raw []byte
-	size := 0
-	for _, p := range records {
-		size += packed.RecordSize(len(p.record))
-	}
-	raw = make([]byte, 0, size)
-	for _, p := range records {
-		raw = packed.AppendRecord(raw, p.record)
-	}
 	h := Header{Kind: KindRecords, Position: w.next.Next, Epoch: w.epoch, Writer: w.id, Prev: w.next.Hash,
 		Committed: w.acknowledged(), First: w.next.Transaction + 1, Count: len(records), Time: time.Now()}
-	object, hash, err := encode(w.log.codec, &h, raw)
+	object, hash, err := w.encode(&h, records)
 	if err != nil {
 		w.mu.Lock()
 		w.queue = append(records, w.queue...) // never sent
 		w.mu.Unlock()
 		return err
 	}
-	u := &upload{object: object, records: records, epoch: w.epoch, first: h.First, sent: time.Now(),
+	u := &upload{object: object, records: records, epoch: w.epoch, first: h.First, restore: h.Kind == KindRestore, sent: time.Now(),
 		after: persistence.Point{Epoch: w.epoch, Next: h.Position + 1, Transaction: w.next.Transaction + persistence.TransactionNumber(len(records)), Hash: hash}}
 	w.next, w.lastSend = u.after, u.sent
 	w.flight = append(w.flight, u)
@@ -307,6 +311,25 @@ func (w *Writer) upload(records []pending) error {
 	return nil
 }
 
+// encode makes the entry's object, which is a restore if its only record is.
+func (w *Writer) encode(h *Header, records []pending) (object []byte, hash persistence.Hash, err error) {
+	if restore := records[0].restore; restore != nil {
+		h.Kind = KindRestore
+		if err := restore.check(h); err != nil {
+			return nil, hash, err
+		}
+	}
+	size := 0
+	for _, p := range records {
+		size += packed.RecordSize(len(p.record))
+	}
+	raw := make([]byte, 0, size)
+	for _, p := range records {
+		raw = packed.AppendRecord(raw, p.record)
+	}
+	return encode(w.log.codec, h, raw)
+}
+
 // acknowledged counts the positions known to be durable.
 func (w *Writer) acknowledged() persistence.Position {
 	if len(w.flight) > 0 {
@@ -316,7 +339,7 @@ func (w *Writer) acknowledged() persistence.Position {
 }
 
 // settle takes an upload's answer: an entry is acknowledged when it and all before
-// it have landed.
+// it have landed. An error ends the writer: after a restore it is ErrRestored.
 func (w *Writer) settle(u *upload, err error) error {
 	if u.err = err; err != nil {
 		return err
@@ -329,11 +352,16 @@ func (w *Writer) settle(u *upload, err error) error {
 		w.flight = w.flight[1:]
 	}
 	w.log.metrics.uploads.Set(float64(len(w.flight)))
+	if u.restore {
+		return ErrRestored
+	}
 	return nil
 }
 
 func (w *Writer) acknowledge(u *upload) {
-	w.reader.advance(u.after)
+	if !u.restore { // whose state the reader has yet to load
+		w.reader.advance(u.after)
+	}
 	now := time.Now()
 	for i, p := range u.records {
 		ack := persistence.Ack{Commit: persistence.Commit{Transaction: u.first + persistence.TransactionNumber(i), Position: u.position(), Epoch: u.epoch}}
