@@ -1,6 +1,9 @@
 package durability
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/scheduler-store/scheduler-store/schema/api"
 )
 
@@ -61,6 +64,27 @@ func (l *opList) mergeInto(earlier, later *api.Op) bool {
 		return false
 	}
 	return true
+}
+
+// sorted returns the ops, at least an empty list, with what was merged in the order
+// that sets have in their canonical form: so the leader tells of them as those do who
+// read them. Nothing can be added afterwards.
+func (l *opList) sorted() []*api.Op {
+	for _, op := range l.ops {
+		switch {
+		case op.SaveTasks != nil: // the ids come first in a task's encoding, and differ
+			slices.SortFunc(op.SaveTasks.Tasks, func(a, b *api.ScheduledTask) int {
+				x, y := a.AssignedTask.TaskID.Value, b.AssignedTask.TaskID.Value
+				return cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y))
+			})
+		case op.RemoveTasks != nil:
+			op.RemoveTasks.Canonicalize()
+		}
+	}
+	if l.ops == nil {
+		return []*api.Op{}
+	}
+	return l.ops
 }
 
 func (l *opList) mergeTasks(earlier, later *api.SaveTasks) {

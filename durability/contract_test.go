@@ -250,3 +250,58 @@ func TestKeysAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// What a caller keeps of the task that it was given is its own: the stored one is
+// shared by all readers.
+func TestMutateKeepsWhatItStores(t *testing.T) {
+	s, _ := led(t, true)
+	var kept *api.ScheduledTask
+	must(t, s.Write(t.Context(), func(_ context.Context, tx storage.Mutable) error {
+		task := newTask("a", api.ScheduleStatusPENDING)
+		task.TaskEvents = []*api.TaskEvent{{Timestamp: 1, Status: api.Some(api.ScheduleStatusPENDING)}}
+		if err := tx.Tasks().Save(task); err != nil {
+			return err
+		}
+		_, err := tx.Tasks().Mutate("a", func(task *api.ScheduledTask) error {
+			kept, task.Status = task, api.Some(api.ScheduleStatusASSIGNED)
+			return nil
+		})
+		return err
+	}))
+	kept.TaskEvents[0].Timestamp = 99
+	if got, _ := s.View().Tasks().Fetch("a"); got.TaskEvents[0].Timestamp != 1 || got.Status.Value != api.ScheduleStatusASSIGNED {
+		t.Errorf("the durable state is %+v", got.TaskEvents[0])
+	}
+}
+
+// A transaction of a term that has ended is still open while the reader goes on: both
+// have keys to add to the same ones.
+func TestKeysOfAnEndedTermAndOfTheReader(t *testing.T) {
+	s, l := led(t, true)
+	p, err := s.Submit(t.Context(), save("a"), WriteOptions{Key: "k0"})
+	must(t, err)
+	_, err = p.Wait(t.Context())
+	must(t, err)
+	record, err := (&api.Transaction{Ops: []*api.Op{}, SchemaVersion: api.CurrentSchemaVersion, Idempotency: &api.Idempotency{Key: api.Some("k2")}}).AppendBinary(nil)
+	must(t, err)
+	in, out, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		_, err := s.Submit(t.Context(), func(ctx context.Context, tx storage.Mutable) error {
+			close(in)
+			<-out
+			return save("b")(ctx, tx)
+		}, WriteOptions{Key: "k1"})
+		ended <- err
+	}()
+	<-in
+	l.fail(persistence.ErrUnknown)
+	s.StepDown()
+	apply, err := s.Prepare(persistence.Batch{Records: [][]byte{record}, First: 2, Position: 3, Epoch: 2})
+	must(t, err)
+	close(out)
+	must(t, apply())
+	s.Loaded(persistence.Point{Epoch: 2, Next: 4, Transaction: 2})
+	if err := <-ended; !errors.Is(err, persistence.ErrUnknown) {
+		t.Errorf("the open transaction: %v", err)
+	}
+}

@@ -24,6 +24,10 @@
 //	apply.go       ops that come from outside, checked
 //	backfill.go    what older schemas left out
 //	replay.go      the state rebuilt from records
-//	checkpoint.go  the state as records, for snapshots
+//	checkpoint.go  the durable state, for snapshots
+//	records.go     a state as records, tasks with each configuration once
+//	import.go      a stream of ops as records, and records as a stream of ops
+//	feed.go        what became durable, for those who watch
+//	events.go      what it means to a scheduler
 //	keys.go        idempotency keys
 package durability

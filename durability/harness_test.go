@@ -78,7 +78,7 @@ func (l *tape) replayed(t *testing.T) *Storage {
 }
 
 // fromCheckpoint is a new storage with a snapshot of s.
-func fromCheckpoint(t *testing.T, s *Storage) *Storage {
+func fromCheckpoint(t test, s *Storage) *Storage {
 	t.Helper()
 	c := s.Checkpoint()
 	n := New(Options{})
@@ -93,7 +93,14 @@ func fromCheckpoint(t *testing.T, s *Storage) *Storage {
 	return n
 }
 
-func must(t testing.TB, err error) {
+// test is what helpers need of a test, or of one run of a property.
+type test interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func must(t test, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +140,7 @@ func (s *Storage) ids() (ids string) {
 }
 
 // same makes sure that two storages hold the same, keys included.
-func same(t *testing.T, got, want *Storage) {
+func same(t test, got, want *Storage) {
 	t.Helper()
 	a, b := contents(t, got), contents(t, want)
 	if len(a) != len(b) {
@@ -148,7 +155,7 @@ func same(t *testing.T, got, want *Storage) {
 
 // contents is a state as its snapshot's records: values are canonical, so equal
 // states have equal bytes.
-func contents(t *testing.T, s *Storage) (records []string) {
+func contents(t test, s *Storage) (records []string) {
 	t.Helper()
 	for record, err := range s.Checkpoint().Records() {
 		must(t, err)

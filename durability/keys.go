@@ -32,9 +32,20 @@ func newKeys() keys {
 	return keys{new(btree.Map[string, *keyed]), new(btree.Map[persistence.TransactionNumber, string])}
 }
 
-// with returns the keys and one more, without what is too old to be kept.
+// with returns the keys and one more, without what is too old to be kept. An earlier
+// transaction of the key, and another key of the transaction, which a state that is
+// restored can bring, are forgotten.
 func (k keys) with(key string, entry *keyed) keys {
-	k = keys{k.byKey.Copy(), k.byNumber.Copy()}
+	// Copy writes to what it copies, and a transaction of a term that has ended may copy
+	// the same keys as the reader.
+	byKey, byNumber := *k.byKey, *k.byNumber
+	k = keys{byKey.Copy(), byNumber.Copy()}
+	if earlier, ok := k.byKey.Get(key); ok {
+		k.byNumber.Delete(earlier.number)
+	}
+	if other, ok := k.byNumber.Get(entry.number); ok {
+		k.byKey.Delete(other)
+	}
 	k.byKey.Set(key, entry)
 	k.byNumber.Set(entry.number, key)
 	for k.byNumber.Len() > keptKeys {

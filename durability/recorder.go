@@ -141,8 +141,19 @@ func (s recordTasks) Save(tasks ...*api.ScheduledTask) error {
 	if err := s.MutableTasks.Save(own...); err != nil {
 		return err
 	}
+	shareConfigs(s.MutableTasks, own)
 	s.r.ops.add(&api.Op{SaveTasks: &api.SaveTasks{Tasks: distinct(own)}})
 	return nil
+}
+
+// shareConfigs makes tasks that were just saved use the configurations that the store
+// keeps: whoever is told of them, and keeps them, then keeps no other ones.
+func shareConfigs(stored storage.Tasks, tasks []*api.ScheduledTask) {
+	for _, task := range tasks {
+		if row, ok := stored.Fetch(task.AssignedTask.TaskID.Value); ok {
+			task.AssignedTask.Task = row.AssignedTask.Task
+		}
+	}
 }
 
 // distinct keeps one of each id. The store has made sure that tasks with one id are
@@ -190,11 +201,11 @@ func (s recordTasks) Delete(ids ...string) error {
 
 func (s recordTasks) Mutate(id string, change func(*api.ScheduledTask) error) (*api.ScheduledTask, error) {
 	task, err := s.MutableTasks.Mutate(id, func(task *api.ScheduledTask) error {
-		tier := tierOf(task)
-		if err := change(task); err != nil {
+		tier, theirs := tierOf(task), *task
+		if err := change(&theirs); err != nil {
 			return err
 		}
-		*task = *task.Clone() // what the caller put in stays the caller's
+		*task = *theirs.Clone() // what the caller was given, and put in, stays the caller's
 		if task.AssignedTask == nil || task.AssignedTask.TaskID.Value != id {
 			return nil // the store says what is wrong
 		}

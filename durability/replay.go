@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
 	"github.com/scheduler-store/scheduler-store/storage"
 )
@@ -16,6 +17,16 @@ type replay struct {
 	number  persistence.TransactionNumber
 	last    *Pending
 	records int
+	// restart is the number at which this state started over, 0 if it goes on from
+	// the durable one.
+	restart persistence.TransactionNumber
+	changes []replayed
+}
+
+// replayed is a change that nobody knows of yet, whose record has size bytes.
+type replayed struct {
+	change *Change
+	size   int
 }
 
 var _ persistence.Consumer = (*Storage)(nil)
@@ -26,38 +37,71 @@ func (s *Storage) Reset(at persistence.Point) error {
 	if at.Next > 0 {
 		last.Position = at.Next - 1
 	}
-	s.replay = &replay{tx: storage.NewState(storage.Options{}).Begin(), keys: newKeys(), number: at.Transaction, last: settled(last)}
+	s.replay = &replay{tx: s.empty().Begin(), keys: newKeys(), number: at.Transaction, last: settled(last), restart: at.Transaction}
 	return nil
 }
 
 // Prepare decodes a batch's records and brings them into the form that the stores
 // take. It needs no state and may run for many batches at once.
 func (s *Storage) Prepare(batch persistence.Batch) (func() error, error) {
-	transactions := make([]*api.Transaction, len(batch.Records))
-	for i, record := range batch.Records {
-		t := new(api.Transaction)
-		if err := t.UnmarshalBinary(record); err != nil {
-			return nil, fmt.Errorf("record %d: %w", i, err)
-		}
-		if t.SchemaVersion > api.CurrentSchemaVersion {
-			return nil, fmt.Errorf("record %d: %w: schema %d, this program knows up to %d", i, persistence.ErrNewerFormat, t.SchemaVersion, api.CurrentSchemaVersion)
-		}
-		for j, op := range t.Ops {
-			if err := s.prepareOp(op); err != nil {
-				return nil, fmt.Errorf("record %d, op %d: %w", i, j, err)
-			}
-		}
-		transactions[i] = t
+	transactions, err := s.decode(&batch)
+	if err != nil {
+		return nil, err
 	}
 	return func() error { return s.applyBatch(&batch, transactions) }, nil
 }
 
-func (s *Storage) applyBatch(batch *persistence.Batch, transactions []*api.Transaction) error {
-	r := s.begin()
+// ChangesOf returns what the records of a log's entry tell those who watch: without
+// events, for which the state before would be needed.
+func (s *Storage) ChangesOf(batch persistence.Batch) ([]*Change, error) {
+	transactions, err := s.decode(&batch)
+	if err != nil {
+		return nil, err
+	}
+	changes := make([]*Change, len(transactions))
 	for i, t := range transactions {
+		changes[i] = changeOf(&batch, i, t)
+	}
+	return changes, nil
+}
+
+func changeOf(batch *persistence.Batch, i int, t *api.Transaction) *Change {
+	ops := t.Ops
+	if ops == nil {
+		ops = []*api.Op{}
+	}
+	return &Change{Commit: batch.Commit(i), Time: batch.Time, Ops: ops}
+}
+
+func (s *Storage) decode(batch *persistence.Batch) ([]*api.Transaction, error) {
+	transactions := make([]*api.Transaction, len(batch.Records))
+	for i, record := range batch.Records {
+		t, err := decode(record)
+		if err == nil {
+			err = Backfill{Tiers: s.tiers, Replay: true}.transaction(t)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("record %d: %w", i, err)
+		}
+		transactions[i] = t
+	}
+	return transactions, nil
+}
+
+func (s *Storage) applyBatch(batch *persistence.Batch, transactions []*api.Transaction) error {
+	r, known := s.begin(), s.feed.number()
+	for i, t := range transactions {
+		if !batch.Snapshot && batch.Commit(i).Transaction > known {
+			change := changeOf(batch, i, t)
+			change.Events = eventsOf(r.tx.Tasks(), r.tx.Hosts(), t.Ops)
+			r.changes = append(r.changes, replayed{change, len(batch.Records[i])})
+		}
 		for j, op := range t.Ops {
 			if err := replayOp(r.tx, op); err != nil {
 				return fmt.Errorf("record %d, op %d: %w", i, j, err)
+			}
+			if op.SaveTasks != nil {
+				shareConfigs(r.tx.Tasks(), op.SaveTasks.Tasks)
 			}
 		}
 		if batch.Snapshot {
@@ -84,8 +128,13 @@ func (s *Storage) begin() *replay {
 	return s.replay
 }
 
+// restoreKeys takes the keys of a state. One of a transaction that this history has not
+// come to is another cell's: it would push out those to come.
 func (r *replay) restoreKeys(committed []*api.CommittedKey) {
 	for _, k := range committed {
+		if k.Transaction > int64(r.number) {
+			continue
+		}
 		c := persistence.Commit{Transaction: persistence.TransactionNumber(k.Transaction),
 			Position: persistence.Position(k.Position), Epoch: persistence.Epoch(k.Epoch)}
 		r.keys = r.keys.with(k.Key.Value, &keyed{fingerprint: k.Fingerprint, pending: settled(c), number: c.Transaction})
@@ -104,28 +153,76 @@ func (s *Storage) Loaded(at persistence.Point) {
 	s.replay = nil
 	s.metrics.replayed.Add(float64(r.records))
 	s.publish(&version{stores: r.tx.Commit(), keys: r.keys, number: r.number, pending: r.last}, &at)
+	// A state that started over before what is known has come back to it: nothing
+	// is missing. Else what came between is.
+	if r.restart > s.feed.number() {
+		s.feed.publish(&Change{Commit: r.last.commit, Reset: true}, 0)
+	}
+	for _, c := range r.changes {
+		s.feed.publish(c.change, c.size)
+	}
 }
 
-// prepareOp backfills an op's values and makes them canonical.
-func (s *Storage) prepareOp(op *api.Op) error {
+// decode reads a record.
+func decode(record []byte) (*api.Transaction, error) {
+	t := new(api.Transaction)
+	if err := t.UnmarshalBinary(record); err != nil {
+		return nil, err
+	}
+	if t.SchemaVersion > api.CurrentSchemaVersion {
+		return nil, fmt.Errorf("%w: schema %d, this program knows up to %d", persistence.ErrNewerFormat, t.SchemaVersion, api.CurrentSchemaVersion)
+	}
+	return t, nil
+}
+
+// transaction backfills what a record has and makes it canonical. Its deduplicated
+// tasks become one more op; those with one configuration share it.
+func (b Backfill) transaction(t *api.Transaction) error {
+	for i, op := range t.Ops {
+		if err := b.op(op); err != nil {
+			return fmt.Errorf("op %d: %w", i, err)
+		}
+	}
+	d := t.DeduplicatedTasks
+	if d == nil {
+		return nil
+	}
+	for i, config := range d.TaskConfigs {
+		if err := b.config(config); err != nil {
+			return fmt.Errorf("deduplicatedTasks.taskConfigs[%d]: %w", i, err)
+		}
+		config.Canonicalize()
+	}
+	for _, p := range d.PartialTasks {
+		p.PartialScheduledTask.Canonicalize()
+	}
+	tasks, err := schema.JoinTasks(d.PartialTasks, d.TaskConfigs)
+	if err != nil {
+		return fmt.Errorf("deduplicatedTasks: %w", err)
+	}
+	t.Ops, t.DeduplicatedTasks = append(t.Ops, &api.Op{SaveTasks: &api.SaveTasks{Tasks: tasks}}), nil
+	return nil
+}
+
+// op backfills an op's values and makes them canonical.
+func (b Backfill) op(op *api.Op) error {
 	if op == nil {
 		return fmt.Errorf("%w: empty op", storage.ErrNullArgument)
 	}
-	backfill := Backfill{Tiers: s.tiers, Replay: true}
 	var err error
 	switch {
 	case op.SaveTasks != nil:
 		for _, task := range op.SaveTasks.Tasks {
-			if err = backfill.Task(task); err != nil {
+			if err = b.Task(task); err != nil {
 				break
 			}
 		}
 	case op.SaveCronJob != nil && op.SaveCronJob.JobConfig != nil:
-		err = backfill.CronJob(op.SaveCronJob.JobConfig)
+		err = b.CronJob(op.SaveCronJob.JobConfig)
 	case op.SaveQuota != nil && op.SaveQuota.Quota != nil:
-		err = backfill.Quota(op.SaveQuota.Quota)
+		err = b.Quota(op.SaveQuota.Quota)
 	case op.SaveJobUpdate != nil && op.SaveJobUpdate.JobUpdate != nil:
-		err = backfill.JobUpdate(op.SaveJobUpdate.JobUpdate)
+		err = b.JobUpdate(op.SaveJobUpdate.JobUpdate)
 	}
 	if err != nil {
 		return err

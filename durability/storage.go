@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/schema"
+	"github.com/scheduler-store/scheduler-store/schema/api"
 	"github.com/scheduler-store/scheduler-store/storage"
 )
 
@@ -43,8 +46,21 @@ type Persistence interface {
 type Options struct {
 	// Tiers of the cluster, for the backfill of tasks; nil means the stock ones.
 	Tiers schema.Tiers
+	// Logger gets the task queries, slow ones at level info; nil discards them.
+	Logger *slog.Logger
 	// Registerer takes the metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
+}
+
+// Start is how a term of leading begins.
+type Start struct {
+	// View is the state after the initial work and before any other transaction,
+	// Transaction the number of its last one.
+	View        storage.View
+	Transaction persistence.TransactionNumber
+	// Changes tells every transaction after that. It is never overrun: it keeps in
+	// memory what it has not told, for as long as it is held.
+	Changes *Cursor
 }
 
 // version is the state after one transaction. It never changes, but for its
@@ -67,6 +83,8 @@ type term struct {
 // those of a persistence.Consumer, which belong to one reader.
 type Storage struct {
 	tiers   schema.Tiers
+	queries *storage.QueryCounters
+	onQuery func(q *api.TaskQuery, took time.Duration, tasks int)
 	metrics *metrics
 
 	lock chan struct{}        // the write lock: whoever has put something in holds it
@@ -74,16 +92,22 @@ type Storage struct {
 
 	durable    atomic.Pointer[version]
 	checkpoint atomic.Pointer[Checkpoint]
+	feed       *feed
 	replay     *replay // of the reader's goroutine
 }
 
 // New returns an empty Storage.
 func New(o Options) *Storage {
-	s := &Storage{tiers: o.Tiers, lock: make(chan struct{}, 1)}
-	empty := &version{stores: storage.NewState(storage.Options{}), keys: newKeys(), pending: settled(persistence.Commit{})}
+	s := &Storage{tiers: o.Tiers, queries: new(storage.QueryCounters), onQuery: logQuery(o.Logger), lock: make(chan struct{}, 1), feed: newFeed()}
+	empty := &version{stores: s.empty(), keys: newKeys(), pending: settled(persistence.Commit{})}
 	s.durable.Store(empty)
 	s.metrics = newMetrics(o.Registerer, s)
 	return s
+}
+
+// empty is the state that holds nothing.
+func (s *Storage) empty() *storage.State {
+	return storage.NewState(storage.Options{Queries: s.queries, OnQuery: s.onQuery})
 }
 
 // View is the newest durable state: consistent, never waiting, and the same for as
@@ -100,18 +124,28 @@ func (s *Storage) Snapshot() (storage.View, persistence.TransactionNumber) {
 // from the state that was replayed. initial, if not nil, is the first of them, before
 // any other; if it fails the storage stays as it was.
 func (s *Storage) Lead(ctx context.Context, w Persistence, initial Work) error {
-	t, first, err := s.begins(ctx, w, initial)
-	if err != nil || first == nil {
-		return err
-	}
-	if _, err = first.Wait(ctx); err != nil {
-		s.term.CompareAndSwap(t, nil)
-	}
+	_, err := s.LeadFrom(ctx, w, initial)
 	return err
 }
 
-// begins a term, with the initial work as its first transaction if there is one.
-func (s *Storage) begins(ctx context.Context, w Persistence, initial Work) (t *term, first *Pending, err error) {
+// LeadFrom is Lead, and tells what the term begins with.
+func (s *Storage) LeadFrom(ctx context.Context, w Persistence, initial Work) (*Start, error) {
+	changes := &Cursor{feed: s.feed, kept: s.feed.newest.Load()}
+	t, first, err := s.begins(ctx, w, initial)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := first.pending.Wait(ctx); err != nil {
+		s.term.CompareAndSwap(t, nil)
+		return nil, err
+	}
+	changes.after = first.number
+	return &Start{View: first.stores, Transaction: first.number, Changes: changes}, nil
+}
+
+// begins a term, with the initial work as its first transaction if there is one, and
+// returns its first version.
+func (s *Storage) begins(ctx context.Context, w Persistence, initial Work) (t *term, first *version, err error) {
 	release, err := s.acquire(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -122,12 +156,12 @@ func (s *Storage) begins(ctx context.Context, w Persistence, initial Work) (t *t
 		return nil, nil, fmt.Errorf("%w: the log ends with transaction %d, but this process has seen %d", ErrBehind, r.number, t.head.number)
 	}
 	if initial != nil {
-		if first, err = s.run(t, WriteOptions{}, s.inContext(ctx, initial)); err != nil {
+		if _, err = s.run(t, WriteOptions{}, s.inContext(ctx, initial)); err != nil {
 			return nil, nil, err
 		}
 	}
 	s.term.Store(t)
-	return t, first, nil
+	return t, t.head, nil
 }
 
 // StepDown makes the storage read-only again and throws away what is not durable. It
@@ -138,8 +172,9 @@ func (s *Storage) StepDown() { s.term.Store(nil) }
 // Leading tells whether the storage can be written to.
 func (s *Storage) Leading() bool { return s.term.Load() != nil }
 
-// acknowledged takes the log's answer for a version.
-func (s *Storage) acknowledged(v *version, ack persistence.Ack, err error) {
+// acknowledged takes the log's answer for a version. change is what those who watch
+// are told, its record has size bytes.
+func (s *Storage) acknowledged(v *version, change *Change, size int, ack persistence.Ack, err error) {
 	if err == nil && ack.Transaction != v.number {
 		// The number stands in results that were given out already.
 		panic(fmt.Sprintf("transaction %d was acknowledged as %d", v.number, ack.Transaction))
@@ -149,10 +184,13 @@ func (s *Storage) acknowledged(v *version, ack persistence.Ack, err error) {
 		v.pending.settle(persistence.Commit{}, err)
 		return
 	}
-	// Readers see it before its writer hears of it: whoever is told of a write can
-	// read it.
+	// Readers see it before those who watch and its writer hear of it: whoever is
+	// told of a write can read it.
 	v.pending.commit = ack.Commit
 	s.publish(v, ack.After)
+	change.Commit = ack.Commit
+	s.feed.publish(change, size)
+	s.metrics.durable(change.Ops)
 	close(v.pending.done)
 }
 

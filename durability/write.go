@@ -106,6 +106,12 @@ func (s *Storage) submit(ctx context.Context, o WriteOptions, work func(*recorde
 	if outer, ok := ctx.Value(openKey{s}).(*recorder); ok {
 		return outer.join(o, work)
 	}
+	// Before the lock, too: initial work holds it for long, and one that by mistake
+	// writes without its own context would wait for itself.
+	notLeader := func() error { return fmt.Errorf("%w: %w", ErrNotLeader, persistence.ErrNotCommitted) }
+	if s.term.Load() == nil {
+		return nil, notLeader()
+	}
 	release, err := s.acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -113,7 +119,7 @@ func (s *Storage) submit(ctx context.Context, o WriteOptions, work func(*recorde
 	defer release()
 	t := s.term.Load()
 	if t == nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotLeader, persistence.ErrNotCommitted)
+		return nil, notLeader()
 	}
 	return s.run(t, o, work)
 }
@@ -150,7 +156,10 @@ func (s *Storage) run(t *term, o WriteOptions, work func(*recorder) error) (*Pen
 	}
 	r := &recorder{tx: head.stores.Begin(), tiers: s.tiers}
 	defer r.end() // whoever has kept its context can't join it any more
-	if err := work(r); err != nil {
+	start := time.Now()
+	err := work(r)
+	s.metrics.work.Observe(time.Since(start).Seconds())
+	if err != nil {
 		return nil, err
 	}
 	if len(r.ops.ops) == 0 && o.Key == "" {
@@ -162,10 +171,7 @@ func (s *Storage) run(t *term, o WriteOptions, work func(*recorder) error) (*Pen
 // append hands the transaction's record to the log and makes its version the head.
 func (s *Storage) append(t *term, r *recorder, o WriteOptions) (*Pending, error) {
 	head := t.head
-	record := api.Transaction{Ops: r.ops.ops, SchemaVersion: api.CurrentSchemaVersion}
-	if record.Ops == nil {
-		record.Ops = []*api.Op{}
-	}
+	record := api.Transaction{Ops: r.ops.sorted(), SchemaVersion: api.CurrentSchemaVersion}
 	next := &version{number: head.number + 1, keys: head.keys, pending: &Pending{done: make(chan struct{})}}
 	if o.Key != "" {
 		fingerprint := bytes.Clone(o.Fingerprint)
@@ -177,7 +183,8 @@ func (s *Storage) append(t *term, r *recorder, o WriteOptions) (*Pending, error)
 		return nil, fmt.Errorf("%w: encode transaction: %w", persistence.ErrNotCommitted, err)
 	}
 	next.stores = r.tx.Commit()
-	number, err := t.writer.Append(data, func(ack persistence.Ack, err error) { s.acknowledged(next, ack, err) })
+	change := &Change{Time: time.Now().UTC().Truncate(time.Millisecond), Ops: record.Ops, Events: eventsOf(head.stores.Tasks(), head.stores.Hosts(), record.Ops)}
+	number, err := t.writer.Append(data, func(ack persistence.Ack, err error) { s.acknowledged(next, change, len(data), ack, err) })
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +192,6 @@ func (s *Storage) append(t *term, r *recorder, o WriteOptions) (*Pending, error)
 		panic(fmt.Sprintf("the log gave transaction %d the number %d", next.number, number))
 	}
 	t.head = next
-	s.metrics.transactions.Inc()
-	s.metrics.ops.Add(float64(len(record.Ops)))
+	s.metrics.handedOver(record.Ops)
 	return next.pending, nil
 }
