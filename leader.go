@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
@@ -37,6 +38,9 @@ type election struct {
 // Leadership ends by itself when the lease is lost or another leader has taken
 // over; the context of Leadership tells. Then call Campaign again.
 func (s *Store) Campaign(ctx context.Context) error {
+	if s.ctx.Err() != nil {
+		return fmt.Errorf("campaign: %w", wrongPhase(Stopped, Prepared, ErrClosed))
+	}
 	if s.options.ReadOnly {
 		return errors.New("campaign: the store was opened read-only")
 	}
@@ -51,6 +55,9 @@ func (s *Store) Campaign(ctx context.Context) error {
 	defer context.AfterFunc(s.ctx, func() { cancel(ErrClosed) })()
 	if s.Leadership().Err() == nil {
 		return nil
+	}
+	if err := s.noPosting(ctx); err != nil {
+		return fmt.Errorf("campaign: waiting for the event sink of the last leadership: %w", err)
 	}
 	o := s.options.Lease
 	o.Observe, o.Durable = s.observeLease, s.durablePositions
@@ -81,6 +88,7 @@ func (s *Store) run() {
 	for {
 		e := s.follow(reader)
 		if e == nil {
+			_ = s.noPosting(s.closeContext())
 			return
 		}
 		s.lead(reader, e)
@@ -134,6 +142,7 @@ func (s *Store) follow(reader *blob.Reader) *election {
 
 // lead takes over with a lease that was won and leads until that ends.
 func (s *Store) lead(reader *blob.Reader, e *election) {
+	won := time.Now()
 	defer s.reigned.Store(false)
 	defer s.release(e.lease)
 	ctx, cancel := context.WithCancelCause(e.ctx) // of taking over
@@ -148,16 +157,21 @@ func (s *Store) lead(reader *blob.Reader, e *election) {
 	}
 	s.caughtUp()
 	s.reigned.Store(true)
-	if err := s.storage.Lead(ctx, writer, s.options.Initialize); err != nil {
+	start, err := s.storage.LeadFrom(ctx, writer, s.options.Initialize)
+	if err != nil {
 		s.storage.StepDown()
 		writer.Stop(err)
 		e.result <- fmt.Errorf("campaign: begin to lead: %w", err)
 		return
 	}
-	s.leading(e.lease)
+	s.leading(e.lease, writer)
+	s.metrics.takeOver.Observe(time.Since(won).Seconds())
+	attended := s.attend(start)
 	e.result <- nil
 	s.reign(writer, e.lease)
 	s.storage.StepDown()
+	s.recovery.Forget() // recoveries are the leader's: the next one knows nothing of it
+	attended()
 }
 
 // durablePositions is what the lease says of the log while this process leads, and
@@ -167,7 +181,8 @@ func (s *Store) durablePositions() persistence.Position {
 	if !s.reigned.Load() {
 		return 0
 	}
-	return s.storage.Checkpoint().At.Next
+	// After a restore, which is durable, the checkpoint is still of what it replaced.
+	return max(s.storage.Checkpoint().At.Next, persistence.Position(s.restored.Load()))
 }
 
 // takeOver seals the log, with a larger epoch where the lease's is too small.
@@ -190,12 +205,10 @@ func (s *Store) takeOver(ctx context.Context, reader *blob.Reader, l *lease.Leas
 // answer; that leadership has ended is told at once.
 func (s *Store) reign(writer *blob.Writer, l *lease.Lease) {
 	ctx, cancel := context.WithCancel(s.ctx)
-	snapshots := make(chan struct{})
-	go func() {
-		defer close(snapshots)
-		s.makeSnapshots(ctx, writer)
-	}()
-	defer func() { <-snapshots }()
+	var copies sync.WaitGroup
+	copies.Go(func() { s.makeSnapshots(ctx, writer) })
+	copies.Go(func() { s.makeBackups(ctx) })
+	defer copies.Wait()
 	defer cancel()
 	select {
 	case <-writer.Done():

@@ -54,13 +54,54 @@ func (r *registration) MustRegister(collectors ...prometheus.Collector) {
 	}
 }
 
-// registerMetrics adds what the whole store has to say to the metrics of its parts.
-func registerMetrics(r prometheus.Registerer, s *Store) {
-	if r == nil {
-		return
+// metrics are what the whole store has to say; its parts have their own.
+type metrics struct {
+	recovery, watchers                      prometheus.Gauge
+	takeOver, snapshotSeconds, pruneSeconds prometheus.Histogram
+	pruned                                  prometheus.Counter
+	background, backups                     *prometheus.CounterVec
+}
+
+// failed counts a failure of work in the background.
+func (m *metrics) failed(work string) { m.background.WithLabelValues(work).Inc() }
+
+const metricsPrefix = "scheduler_store_"
+
+func newMetrics(r prometheus.Registerer, s *Store) *metrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: metricsPrefix + name, Help: help})
 	}
+	seconds := func(name, help string, buckets []float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: metricsPrefix + name, Help: help, Buckets: buckets})
+	}
+	long := prometheus.ExponentialBuckets(0.01, 3, 12) // to half an hour
+	m := &metrics{
+		recovery: gauge("recovery_seconds", "Time from opening the store until the end of the log was reached first, in seconds (Aurora: scheduler_storage_prepare, scheduler_storage_recover, snapshot_apply)."),
+		watchers: gauge("watchers", "Those who watch the transactions now."),
+		takeOver: seconds("takeover_seconds", "Time from winning the lease until writes are taken, in seconds (Aurora: scheduler_storage_start).", long),
+		snapshotSeconds: seconds("snapshot_seconds", "Time that making a snapshot took, in seconds; its count is that of the snapshots (Aurora: scheduler_log_snapshot, "+
+			"scheduler_log_snapshot_persist, snapshot_create, snapshot_save_*, log_manager_snapshot, scheduler_log_snapshots).", long),
+		pruneSeconds: seconds("prune_seconds", "Time that looking for old job updates and removing them took, in seconds (Aurora: job_update_store_prune_history).", long),
+		pruned:       prometheus.NewCounter(prometheus.CounterOpts{Name: metricsPrefix + "job_updates_pruned_total", Help: "Old job updates removed (Aurora: job_updates_pruned)."}),
+		background: prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricsPrefix + "background_errors_total",
+			Help: "Failures of work in the background, by work (Aurora: async_executor_uncaught_exceptions)."}, []string{"work"}),
+		backups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricsPrefix + "backups_total",
+			Help: "Backups that this process made, by result (ok, error) (Aurora: scheduler_backup_success, scheduler_backup_failed)."}, []string{"result"}),
+	}
+	for _, result := range []string{"ok", "error"} {
+		m.backups.WithLabelValues(result) // shows 0
+	}
+	if r != nil {
+		r.MustRegister(m.recovery, m.watchers, m.takeOver, m.snapshotSeconds, m.pruneSeconds, m.pruned, m.background, m.backups)
+		registerState(r, s)
+	}
+	return m
+}
+
+// registerState adds what can be asked of a store at any time.
+func registerState(r prometheus.Registerer, s *Store) {
 	gauge := func(name, help string, value func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scheduler_store_" + name, Help: help}, value))
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricsPrefix + name, Help: help}, value))
 	}
 	flag := func(b bool) float64 {
 		if b {
@@ -71,10 +112,29 @@ func registerMetrics(r prometheus.Registerer, s *Store) {
 	gauge("leader", "1 while this process leads.", func() float64 { return flag(s.Leadership().Err() == nil) })
 	gauge("recovered", "1 once the end of the log was reached.", func() float64 { return flag(s.Status().Recovered) })
 	gauge("problem", "1 while something keeps this process from going on; the status says what.", func() float64 { return flag(s.problem() != nil) })
-	gauge("last_snapshot_timestamp_seconds", "When the last snapshot was made that this process knows of, in seconds since 1970.", func() float64 {
+	gauge("last_backup_timestamp_seconds", "When this process last made a backup, in seconds since 1970; 0 if never.", func() float64 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if last := s.progress.backups.made; !last.IsZero() {
+			return float64(last.UnixMilli()) / 1000
+		}
+		return 0
+	})
+	gauge("last_snapshot_timestamp_seconds", "When the last snapshot was made, in seconds since 1970, on the leader; 0 on others.", func() float64 {
 		if last := s.Status().LastSnapshot; last != nil {
 			return float64(last.Made.UnixMilli()) / 1000
 		}
 		return 0
 	})
+	gauge("unsnapshotted_transactions", "Transactions since the last snapshot, on the leader; 0 on others (Aurora: scheduler_log_un_snapshotted_transactions).", func() float64 {
+		status := s.Status()
+		if status.Role != Leader {
+			return 0
+		}
+		if status.LastSnapshot == nil {
+			return float64(status.Transaction)
+		}
+		return float64(status.Transaction) - float64(status.LastSnapshot.Transaction)
+	})
+	gauge("unposted_transactions", "Transactions whose events the event sink has yet to be told.", func() float64 { return float64(s.unposted()) })
 }

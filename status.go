@@ -7,6 +7,7 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/snapshot"
 )
 
@@ -26,12 +27,15 @@ var errNeverLed = errors.New("this process has not led yet")
 type progress struct {
 	role       Role
 	lease      *lease.Lease // of a leader
+	writer     *blob.Writer // of a leader
 	leadership context.Context
 	lost       context.CancelCauseFunc
 	// What keeps this process from following, and from contending for the lease.
 	problem, noLease error
 	leader           *lease.State // as last seen
 	snapshot         *snapshot.Manifest
+	snapshotMade     time.Time // when, by the clock that is best for how long ago
+	backups          backupProgress
 }
 
 // endedContext is a context that has ended with a cause.
@@ -49,10 +53,10 @@ func (s *Store) Leadership() context.Context {
 	return s.progress.leadership
 }
 
-func (s *Store) leading(l *lease.Lease) {
+func (s *Store) leading(l *lease.Lease, writer *blob.Writer) {
 	s.mu.Lock()
 	p := &s.progress
-	p.role, p.lease, p.problem, p.noLease = Leader, l, nil, nil
+	p.role, p.lease, p.writer, p.problem, p.noLease = Leader, l, writer, nil, nil
 	p.leadership, p.lost = context.WithCancelCause(context.Background())
 	s.mu.Unlock()
 	s.logger.Info("leading", "epoch", l.Epoch(), "transaction", s.storage.Checkpoint().At.Transaction)
@@ -61,7 +65,8 @@ func (s *Store) leading(l *lease.Lease) {
 func (s *Store) following(cause error) {
 	s.mu.Lock()
 	p := &s.progress
-	p.role, p.lease = Follower, nil
+	p.role, p.lease, p.writer = Follower, nil, nil
+	p.snapshot = nil // another process makes the next
 	p.lost(cause)
 	s.mu.Unlock()
 	s.logger.Info("no longer leading", "cause", cause)
@@ -76,6 +81,7 @@ func (s *Store) caughtUp() {
 	case <-s.recovered:
 	default:
 		close(s.recovered)
+		s.metrics.recovery.Set(time.Since(s.opened).Seconds())
 	}
 }
 
@@ -116,10 +122,10 @@ func (s *Store) observeLease(state lease.State) {
 	s.progress.leader, s.progress.noLease = &state, nil
 }
 
-func (s *Store) noteSnapshot(m *snapshot.Manifest) {
+func (s *Store) noteSnapshot(m *snapshot.Manifest, made time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.progress.snapshot = m
+	s.progress.snapshot, s.progress.snapshotMade = m, made
 }
 
 // Status is what a store says of itself.
@@ -127,6 +133,7 @@ type Status struct {
 	Cell  string            `json:"cell"`
 	Store string            `json:"store"`
 	Role  Role              `json:"role"`
+	Phase Phase             `json:"phase"`
 	Epoch persistence.Epoch `json:"epoch"`
 	// Position and Transaction are the newest that are applied here; Position is -1
 	// before the first entry.
@@ -171,7 +178,7 @@ func (s *Store) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := &s.progress
-	status.Role = p.role
+	status.Role, status.Phase = p.role, s.phase()
 	select {
 	case <-s.recovered:
 		status.Recovered = true

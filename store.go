@@ -20,12 +20,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/scheduler-store/scheduler-store/backup"
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
 	"github.com/scheduler-store/scheduler-store/durability"
@@ -53,6 +55,15 @@ type Options struct {
 	Initialize durability.Work
 	// Snapshots says when the leader makes them.
 	Snapshots snapshot.Schedule
+	// Backups says when the leader makes automatic backups, and how many are kept.
+	Backups backup.Schedule
+	// BackupBucket is where backups lie; nil means the cell's own bucket. The store
+	// does not close it. It may hold the backups of many cells.
+	BackupBucket *bucket.Bucket
+	// History says which job updates the leader removes.
+	History History
+	// Events, if not nil, is told what happens while this process leads.
+	Events EventSink
 	// Tiers of the cluster; nil means Aurora's stock ones.
 	Tiers schema.Tiers
 	// Log sizes the log's entries and queues. Its ReadOnly, Logger and Registerer
@@ -66,13 +77,20 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
-// Store is one cell, opened. Its methods may be called by many goroutines.
+// Store is one cell, opened; see Phase for its life. Its methods may be called by many goroutines.
 type Store struct {
 	options Options
 	logger  *slog.Logger
 	bucket  *bucket.Bucket
 	log     *blob.Log
 	storage *durability.Storage
+	metrics *metrics
+
+	backups  *backup.Backups
+	recovery *backup.Recovery
+	// copying is held, by putting something in, by the one who makes a snapshot, a
+	// backup or a restore: never two at once.
+	copying chan struct{}
 
 	campaigning chan struct{} // held by the one who campaigns
 	elections   chan *election
@@ -80,14 +98,20 @@ type Store struct {
 	ctx         context.Context // ends when the store is closed
 	closing     context.Context // bounds what Close waits for; set before quit
 	ended       chan struct{}   // the run goroutine has ended
+	opened      time.Time
 
 	// reigned is set from the seal until the lease is released: the state is that
 	// of a leader, all of it durable.
 	reigned atomic.Bool
+	// restored is the position behind this process's last restore.
+	restored atomic.Uint64
+	// posted is the number of the last transaction whose events the sink was told.
+	posted atomic.Uint64
 
 	mu        sync.Mutex
 	recovered chan struct{} // closed when the end of the log was reached once
 	progress  progress
+	posting   chan struct{} // closed when the sink of the newest leadership has returned
 }
 
 // Open opens the store at a URL (see package bucketurl), makes the cell where there
@@ -113,6 +137,9 @@ func OpenBucket(ctx context.Context, b *bucket.Bucket, o Options) (*Store, error
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Registerer = register(o.Registerer)
+	if o.Lease.Host == "" {
+		o.Lease.Host, _ = os.Hostname() // only for people; empty is bearable
+	}
 	o.Lease.Logger, o.Lease.Registerer = o.Logger, o.Registerer
 	o.Log.ReadOnly, o.Log.Logger, o.Log.Registerer = o.ReadOnly, o.Logger, o.Registerer
 	log, err := blob.Open(ctx, b, o.Log)
@@ -121,19 +148,21 @@ func OpenBucket(ctx context.Context, b *bucket.Bucket, o Options) (*Store, error
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{options: o, logger: o.Logger, bucket: b, log: log,
-		storage:     durability.New(durability.Options{Tiers: o.Tiers, Registerer: o.Registerer}),
+		storage:     durability.New(durability.Options{Tiers: o.Tiers, Logger: o.Logger, Registerer: o.Registerer}),
 		campaigning: make(chan struct{}, 1), elections: make(chan *election), ended: make(chan struct{}),
-		recovered: make(chan struct{}), progress: progress{role: Follower}}
+		copying: make(chan struct{}, 1), recovered: make(chan struct{}), progress: progress{role: Follower}, opened: time.Now()}
+	s.openBackups()
 	s.progress.leadership, s.progress.lost = endedContext(errNeverLed)
 	s.ctx, s.quit = context.WithCancelCause(context.WithoutCancel(ctx))
-	registerMetrics(o.Registerer, s)
+	s.metrics = newMetrics(o.Registerer, s)
 	go s.run()
 	return s, nil
 }
 
 // Close ends leadership, if this process leads, so that another can take over at
 // once: what was handed over becomes durable, then the lease is released. If ctx
-// ends before, it does not wait for that. It closes the bucket.
+// ends before, it does not wait for that. It closes the bucket. It may be called in
+// any phase, and again.
 func (s *Store) Close(ctx context.Context) error {
 	s.mu.Lock()
 	if s.closing == nil {
@@ -170,7 +199,7 @@ func (s *Store) LinearizableSnapshot() (storage.View, persistence.TransactionNum
 	s.mu.Unlock()
 	view, number := s.storage.Snapshot() // after the lease was looked at, not before
 	if !held {
-		return nil, 0, fmt.Errorf("linearizable read: %w", durability.ErrNotLeader)
+		return nil, 0, s.explain(fmt.Errorf("linearizable read: %w", durability.ErrNotLeader))
 	}
 	return view, number, nil
 }
@@ -193,15 +222,6 @@ func (s *Store) Submit(ctx context.Context, work durability.Work, o durability.W
 func (s *Store) Apply(ctx context.Context, ops []*api.Op, o durability.WriteOptions) (*durability.Pending, error) {
 	p, err := s.storage.Apply(ctx, ops, o)
 	return p, s.explain(err)
-}
-
-// explain adds to "not the leader" why this process does not lead.
-func (s *Store) explain(err error) error {
-	why := context.Cause(s.Leadership())
-	if !errors.Is(err, durability.ErrNotLeader) || why == nil { // it may lead by now
-		return err
-	}
-	return fmt.Errorf("%w: %w", err, why)
 }
 
 // Log is the cell's log, for tools that look into it.
