@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
@@ -21,14 +22,17 @@ const (
 	formBody bodyType = "application/x-www-form-urlencoded"
 )
 
+func unsupportedType(what, want string) *problem {
+	p := newProblem(http.StatusUnsupportedMediaType, "unsupported-type", "unsupported type", "%s; want %s", what, want)
+	p.Parameter = "Content-Type"
+	return p
+}
+
 // bodyTypeOf reads Content-Type. What is not said at all, or by curl without being
 // asked, counts as JSON.
 func bodyTypeOf(h http.Header) (bodyType, error) {
 	unsupported := func(what string) error {
-		h := newProblem(http.StatusUnsupportedMediaType, "unsupported-type", "unsupported type",
-			"%s; want %s, or a Transaction as %s", what, jsonBody, thriftBody)
-		h.Parameter = "Content-Type"
-		return h
+		return unsupportedType(what, fmt.Sprintf("%s, or a Transaction as %s", jsonBody, thriftBody))
 	}
 	if encoding := h.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return "", unsupported("the body is encoded as " + strconv.Quote(encoding))

@@ -1,10 +1,6 @@
 package server
 
-import (
-	"net/http"
-
-	schedulerstore "github.com/scheduler-store/scheduler-store"
-)
+import "net/http"
 
 func (s *server) getStatus(w http.ResponseWriter, r *http.Request) error {
 	if _, err := newParameters(r); err != nil {
@@ -37,12 +33,8 @@ func (s *server) getReadyz(w http.ResponseWriter, _ *http.Request) error {
 
 // getLeaderz is good on the leader only, and while its lease holds.
 func (s *server) getLeaderz(w http.ResponseWriter, _ *http.Request) error {
-	status := s.store.Status()
-	switch {
-	case status.Role != schedulerstore.Leader:
-		return notLeader("this process follows")
-	case status.Leader.LeaseRemainingMs <= 0:
-		return notLeader("the lease has run out")
+	if err := s.leads(); err != nil {
+		return err
 	}
 	return ok(w)
 }

@@ -1,64 +1,20 @@
 package server
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/view"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
-	"github.com/scheduler-store/scheduler-store/schema"
-	"github.com/scheduler-store/scheduler-store/schema/api"
 )
 
-// How many entries a page of the log has, and how many of their headers are asked
-// for at once.
+// How many entries a page of the log has.
 const (
-	logPage     = 20
-	maxLogPage  = 1000
-	logParallel = 16
+	logPage    = 20
+	maxLogPage = 1000
 )
-
-// logEntry is an entry as shown.
-type logEntry struct {
-	Position persistence.Position `json:"position"`
-	Epoch    persistence.Epoch    `json:"epoch"`
-	Kind     string               `json:"kind,omitempty"`
-	// NextEpoch is the epoch that a seal names.
-	NextEpoch persistence.Epoch             `json:"nextEpoch,omitempty"`
-	First     persistence.TransactionNumber `json:"firstTransaction,omitempty"`
-	Count     int                           `json:"transactionCount"`
-	Time      *time.Time                    `json:"time,omitempty"`
-	Writer    string                        `json:"writer,omitempty"`
-	Prev      string                        `json:"prev,omitempty"`
-	Hash      string                        `json:"hash,omitempty"`
-	Object    string                        `json:"object"`
-	// Bytes is the object's size, RawBytes that of the transactions in it.
-	Bytes        int64            `json:"bytes"`
-	RawBytes     int              `json:"rawBytes"`
-	Transactions []logTransaction `json:"transactions,omitempty"`
-	// Problem is what is wrong with it.
-	Problem string `json:"problem,omitempty"`
-}
-
-type logTransaction struct {
-	Transaction    persistence.TransactionNumber `json:"transaction"`
-	IdempotencyKey string                        `json:"idempotencyKey,omitempty"`
-	Ops            json.RawMessage               `json:"ops,omitempty"`
-	Problem        string                        `json:"problem,omitempty"`
-}
-
-func (e *logEntry) describe(h *blob.Header) {
-	e.Kind, e.First, e.Count, e.RawBytes = h.Kind.String(), h.First, h.Count, h.RawSize
-	e.Writer, e.Prev, e.Time = h.Writer.String(), h.Prev.String(), &h.Time
-}
 
 // getLog lists the entries of the history, newest first.
 func (s *server) getLog(w http.ResponseWriter, r *http.Request) error {
@@ -84,30 +40,21 @@ func (s *server) getLog(w http.ResponseWriter, r *http.Request) error {
 	}
 	keys, err := s.store.Log().Keys(r.Context())
 	if err != nil {
-		return logProblem(err)
+		return bucketProblem(err)
 	}
 	keys, more := newestFirst(keys, before, limit)
-	entries, err := s.describe(r.Context(), keys)
+	entries, err := view.Headers(r.Context(), s.store.Log(), keys)
 	if err != nil {
-		return logProblem(err)
+		return bucketProblem(err)
 	}
 	answer := struct {
-		Entries []*logEntry `json:"entries"`
-		Next    string      `json:"next,omitempty"`
+		Entries []*view.Entry `json:"entries"`
+		Next    string        `json:"next,omitempty"`
 	}{Entries: entries}
 	if more {
 		answer.Next = fmt.Sprintf("/v1/log?before=%d&limit=%d", keys[len(keys)-1].Position, limit)
 	}
 	return writeJSON(w, answer)
-}
-
-// logProblem says of an error that is not about the log itself that the bucket
-// could not be read.
-func logProblem(err error) error {
-	if errors.Is(err, blob.ErrDamaged) || errors.Is(err, bucket.ErrNotExist) || blob.IsNewerFormat(err) {
-		return err
-	}
-	return unavailable("store-unavailable", "%v", err)
 }
 
 // logEnd is the position behind the entries that are applied here. What lies from
@@ -145,43 +92,6 @@ func newestFirst(keys []blob.EntryKey, before persistence.Position, limit int) (
 	return page, false
 }
 
-// describe reads the headers of entries. One that is damaged is shown as such; one
-// that was collected meanwhile is left out.
-func (s *server) describe(ctx context.Context, keys []blob.EntryKey) ([]*logEntry, error) {
-	found := make([]*logEntry, len(keys))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(logParallel)
-	for i, k := range keys {
-		group.Go(func() error {
-			e := &logEntry{Position: k.Position, Epoch: k.Epoch, Object: blob.Key(k.Epoch, k.Position), Bytes: k.Size}
-			for h, err := range s.store.Log().Headers(ctx, keys[i:i+1]) {
-				switch {
-				case errors.Is(err, bucket.ErrNotExist):
-					return nil
-				case errors.Is(err, blob.ErrDamaged):
-					e.Problem = err.Error()
-				case err != nil:
-					return err
-				default:
-					e.describe(&h)
-				}
-			}
-			found[i] = e
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	entries := make([]*logEntry, 0, len(found))
-	for _, e := range found {
-		if e != nil {
-			entries = append(entries, e)
-		}
-	}
-	return entries, nil
-}
-
 // getLogEntry shows one entry with its transactions.
 func (s *server) getLogEntry(w http.ResponseWriter, r *http.Request) error {
 	if _, err := newParameters(r); err != nil {
@@ -194,30 +104,13 @@ func (s *server) getLogEntry(w http.ResponseWriter, r *http.Request) error {
 	if position >= s.logEnd() {
 		return notFound("entry at position", position.String())
 	}
-	entry, key, err := s.store.Log().Get(r.Context(), position)
+	entry, _, err := s.store.Log().Get(r.Context(), position)
 	if err != nil {
-		return logProblem(err)
+		return bucketProblem(err)
 	}
-	e := &logEntry{Position: entry.Position, Epoch: entry.Epoch, NextEpoch: entry.NextEpoch, Object: key, Hash: entry.Hash.String()}
-	e.describe(&entry.Header)
-	e.Bytes = entry.Size()
-	for i, record := range entry.Records {
-		e.Transactions = append(e.Transactions, showTransaction(entry.First+persistence.TransactionNumber(i), record))
+	e := view.Whole(entry)
+	if len(e.Transactions) == 0 {
+		e.Transactions = nil
 	}
 	return writeJSON(w, e)
-}
-
-func showTransaction(n persistence.TransactionNumber, record []byte) logTransaction {
-	shown, tx := logTransaction{Transaction: n}, new(api.Transaction)
-	err := tx.UnmarshalBinary(record)
-	if err == nil {
-		shown.Ops, err = schema.ToJSON(tx.Ops)
-	}
-	if err != nil {
-		shown.Problem = err.Error()
-	}
-	if tx.Idempotency != nil {
-		shown.IdempotencyKey = tx.Idempotency.Key.Get()
-	}
-	return shown
 }

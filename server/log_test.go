@@ -6,15 +6,18 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	schedulerstore "github.com/scheduler-store/scheduler-store"
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
+	"github.com/scheduler-store/scheduler-store/internal/view"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 )
 
 type logAnswer struct {
-	Entries []*logEntry
+	Entries []*view.Entry
 	Next    string
 }
 
@@ -67,20 +70,43 @@ func TestLogIsPagedNewestFirst(t *testing.T) {
 func TestLogEntry(t *testing.T) {
 	h := newCell(t).leader("one", Options{})
 	h.commit(save("t1"), "Idempotency-Key: k1")
-	var e logEntry
+	var e view.Entry
 	if err := json.Unmarshal([]byte(h.get("/v1/log/1")), &e); err != nil {
 		t.Fatal(err)
 	}
 	if len(e.Transactions) != 1 || e.Transactions[0].Transaction != 1 || e.Transactions[0].IdempotencyKey != "k1" || !strings.Contains(string(e.Transactions[0].Ops), `[{"saveTasks":{"tasks":[{"assignedTask":{"taskId":"t1"`) {
 		t.Errorf("%+v", e)
 	}
-	var seal logEntry
+	var seal view.Entry
 	if err := json.Unmarshal([]byte(h.get("/v1/log/0")), &seal); err != nil {
 		t.Fatal(err)
 	}
 	if seal.Kind != "seal" || seal.NextEpoch != 1 || e.Prev != seal.Hash {
 		t.Errorf("%+v", seal)
 	}
+}
+
+func TestLogShowsARestore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newCell(t).leader("one", Options{})
+		h.commit(save("t1"))
+		_, err := h.store.Restore(t.Context(), schedulerstore.Restoration{Records: h.store.Storage().Checkpoint().Records(), Reason: "by mistake"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second) // it follows
+		page := h.log("/v1/log?limit=1")
+		if e := page.Entries[0]; page.positions() != "2/1 " || e.Kind != "restore" || e.First != 2 || e.Count != 1 {
+			t.Errorf("%+v", page.Entries)
+		}
+		var e view.Entry
+		if err := json.Unmarshal([]byte(h.get("/v1/log/2")), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Restore == nil || e.Restore.Reason != "by mistake" || !strings.HasPrefix(string(e.Restore.Folder), "restore/") || len(e.Transactions) != 0 {
+			t.Errorf("%+v", e)
+		}
+	})
 }
 
 // What a deposed writer landed beyond its seal is not shown as history.

@@ -80,8 +80,8 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, browsers *http.Cr
 	if err := s.authorize(w, r); err != nil {
 		return err
 	}
-	if (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.ContentLength != 0 {
-		return newProblem(http.StatusBadRequest, "invalid-request", "invalid request", "a %s request has no body here", r.Method)
+	if r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodDelete {
+		return noBody(r) // such as a filter that would not be looked at
 	}
 	return nil
 }
@@ -149,8 +149,8 @@ type metrics struct {
 func newMetrics(r prometheus.Registerer) *metrics {
 	const ns = "scheduler_store_http_"
 	m := &metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: ns + "requests_total", Help: "Requests answered."}, []string{"route", "method", "code"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: ns + "request_seconds", Help: "Time from a request's header to the end of its answer, in seconds.",
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: ns + "requests_total", Help: "Requests answered (Aurora: scheduler_thrift_response_*)."}, []string{"route", "method", "code"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: ns + "request_seconds", Help: "Time from a request's header to the end of its answer, in seconds (Aurora: scheduler_thrift_*).",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, []string{"route", "method", "code"}),
 		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: ns + "requests_running", Help: "Requests being answered now."}),
 	}

@@ -20,7 +20,8 @@ type parameters struct {
 }
 
 // newParameters refuses parameters that are not among those allowed: a filter that
-// is spelled wrongly must not widen the answer. Empty ones neither.
+// is spelled wrongly must not widen the answer. Nor must an empty one, or a blank one:
+// to the stores a blank role is none.
 func newParameters(r *http.Request, allowed ...string) (*parameters, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -35,7 +36,7 @@ func newParameters(r *http.Request, allowed ...string) (*parameters, error) {
 		if !slices.Contains(allowed, name) {
 			return nil, badParameter(name, "unknown parameter; %s", oneOf(allowed))
 		}
-		if slices.Contains(values[name], "") {
+		if slices.ContainsFunc(values[name], func(value string) bool { return strings.TrimSpace(value) == "" }) {
 			return nil, badParameter(name, "has no value")
 		}
 	}

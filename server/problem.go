@@ -8,11 +8,13 @@ import (
 	"strings"
 
 	schedulerstore "github.com/scheduler-store/scheduler-store"
+	"github.com/scheduler-store/scheduler-store/backup"
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/durability"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/schema/wire"
+	"github.com/scheduler-store/scheduler-store/snapshot"
 	"github.com/scheduler-store/scheduler-store/storage"
 )
 
@@ -43,10 +45,13 @@ const (
 	unknown      = "unknown"
 )
 
+// problemType is what all types of problems begin with.
+const problemType = "urn:scheduler-store:problem:"
+
 // newProblem's kind is what programs tell problems apart by, its title the same for
 // people.
 func newProblem(status int, kind, title, detail string, values ...any) *problem {
-	return &problem{Type: "urn:scheduler-store:problem:" + kind, Title: title, Status: status, Detail: fmt.Sprintf(detail, values...)}
+	return &problem{Type: problemType + kind, Title: title, Status: status, Detail: fmt.Sprintf(detail, values...)}
 }
 
 // badParameter is a query parameter or a header that can't be used.
@@ -78,6 +83,27 @@ func notLeader(detail string, values ...any) *problem {
 	return p
 }
 
+// bucketProblem says of an error that is not about what lies in the bucket that the
+// bucket could not be used.
+func bucketProblem(err error) error {
+	if p := problemOf(err); p.Type != problemType+"internal" || blob.IsNewerFormat(err) {
+		return err
+	}
+	return unavailable("store-unavailable", "%v", err)
+}
+
+// outcomeOf is the problem of a request whose error tells what became of a
+// transaction. advice is for when that is not known.
+func outcomeOf(err error, advice string) *problem {
+	p := *problemOf(err)
+	p.Outcome = notCommitted
+	if errors.Is(err, persistence.ErrUnknown) {
+		p.Outcome = unknown
+		p.Detail += "; " + advice
+	}
+	return &p
+}
+
 // problemOf tells an error of the store in HTTP's terms. What a client can't be
 // blamed for is said to be the server's fault.
 func problemOf(err error) *problem {
@@ -87,8 +113,7 @@ func problemOf(err error) *problem {
 	switch {
 	// First, as nothing else is sure then.
 	case errors.Is(err, persistence.ErrUnknown):
-		return newProblem(http.StatusGatewayTimeout, "outcome-unknown", "outcome unknown",
-			"%v; repeat it with its Idempotency-Key, or read whether it took effect", err)
+		return newProblem(http.StatusGatewayTimeout, "outcome-unknown", "outcome unknown", "%v", err)
 	case errors.Is(err, durability.ErrConflict):
 		return newProblem(http.StatusPreconditionFailed, "conflict", "other transactions have come since", "%v", err)
 	case errors.Is(err, durability.ErrKeyReused):
@@ -103,7 +128,21 @@ func problemOf(err error) *problem {
 		return p
 	case errors.Is(err, storage.ErrInvalidArgument), errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrIllegalState):
 		return invalid(err)
-	case errors.Is(err, blob.ErrDamaged):
+	case errors.Is(err, schedulerstore.ErrCollected):
+		return newProblem(http.StatusGone, "collected", "no longer there", "%v", err)
+	case errors.Is(err, schedulerstore.ErrClosed):
+		return errEnding
+	case errors.Is(err, backup.ErrNotExist):
+		return newProblem(http.StatusNotFound, "not-found", "not found", "%v", err)
+	case errors.Is(err, backup.ErrExists):
+		return newProblem(http.StatusConflict, "exists", "exists already", "%v", err)
+	case errors.Is(err, backup.ErrInvalidName):
+		return invalid(err)
+	case errors.Is(err, backup.ErrNotStaged):
+		return newProblem(http.StatusNotFound, "not-staged", "no backup staged", "%v", err)
+	case errors.Is(err, backup.ErrAlreadyStaged):
+		return newProblem(http.StatusConflict, "already-staged", "a backup is staged already", "%v", err)
+	case errors.Is(err, blob.ErrDamaged), errors.Is(err, snapshot.ErrDamaged):
 		return newProblem(http.StatusInternalServerError, "damaged", "damaged", "%v", err)
 	case errors.Is(err, bucket.ErrNotExist):
 		return newProblem(http.StatusNotFound, "not-found", "not found", "%v", err)

@@ -19,6 +19,7 @@ type read struct {
 	*parameters
 	storage.View
 	number persistence.TransactionNumber // of the view's last transaction
+	staged bool                          // the view is of a staged recovery, and of no transaction
 	w      http.ResponseWriter
 	r      *http.Request
 	logger *slog.Logger
@@ -48,8 +49,8 @@ func (s *server) read(w http.ResponseWriter, r *http.Request, allowed ...string)
 		return q, nil
 	}
 	// An empty state that is only not read yet must not be taken for an empty store.
-	if !s.store.Status().Recovered {
-		return nil, newProblem(http.StatusServiceUnavailable, "not-recovered", "not recovered", "the state is not recovered yet; /v1/status tells how far it is")
+	if err := s.recovered(); err != nil {
+		return nil, err
 	}
 	q.View, q.number = s.store.Storage().Snapshot()
 	return q, nil
@@ -58,13 +59,17 @@ func (s *server) read(w http.ResponseWriter, r *http.Request, allowed ...string)
 // found writes the headers of an answer, and tells whether its body is wanted.
 func (q *read) found() bool {
 	h := q.w.Header()
+	h.Set("Content-Type", "application/json")
+	if q.staged {
+		return q.r.Method != http.MethodHead
+	}
 	h.Set(TransactionHeader, strconv.FormatUint(uint64(q.number), 10))
 	h.Set("ETag", etag(q.number))
 	if n, ok := parseETag(q.r.Header.Get("If-None-Match")); ok && n == q.number {
+		h.Del("Content-Type")
 		q.w.WriteHeader(http.StatusNotModified)
 		return false
 	}
-	h.Set("Content-Type", "application/json")
 	return q.r.Method != http.MethodHead
 }
 

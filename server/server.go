@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -26,6 +27,8 @@ type Options struct {
 	// CommitTimeout is how long a transaction may take, with waiting for its turn;
 	// default 30 s.
 	CommitTimeout time.Duration
+	// MaxWatches bounds the clients that watch at once; default 256.
+	MaxWatches int
 	// Logger gets failures, and at debug level every request; nil discards it.
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil leaves them unregistered.
@@ -43,9 +46,15 @@ type server struct {
 	// parsing bounds the bodies that are parsed and applied at once, in bytes: what
 	// they become in memory can be many times as large.
 	parsing *semaphore.Weighted
+	watches chan struct{} // one for each client that watches
+	// ending ends when the server is to end: watches would go on for ever.
+	ending context.Context
+	end    context.CancelFunc
 }
 
-// New returns the API of a store. It does not close the store.
+// New returns the API of a store. It does not close the store. Serve it with
+// HTTPServer: another http.Server's Shutdown would wait for the clients that watch,
+// until the store is closed.
 func New(store *schedulerstore.Store, o Options) http.Handler {
 	if o.MaxBodyBytes <= 0 {
 		o.MaxBodyBytes = 16 << 20
@@ -53,13 +62,23 @@ func New(store *schedulerstore.Store, o Options) http.Handler {
 	if o.CommitTimeout <= 0 {
 		o.CommitTimeout = 30 * time.Second
 	}
+	if o.MaxWatches <= 0 {
+		o.MaxWatches = defaultMaxWatches
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &server{Options: o, store: store, mux: http.NewServeMux(), tokens: hashTokens(o.Tokens),
-		parsing: semaphore.NewWeighted(2 * o.MaxBodyBytes)}
+		parsing: semaphore.NewWeighted(2 * o.MaxBodyBytes), watches: make(chan struct{}, o.MaxWatches)}
+	s.ending, s.end = context.WithCancel(context.Background())
 	s.addRoutes()
-	return s.around(http.HandlerFunc(s.serve))
+	return handler{s.around(http.HandlerFunc(s.serve)), s.end}
+}
+
+// handler is the API with what is to be called when its server shuts down.
+type handler struct {
+	http.Handler
+	end func()
 }
 
 func (s *server) addRoutes() {
@@ -78,9 +97,22 @@ func (s *server) addRoutes() {
 	s.route("GET /v1/maintenance", s.getMaintenance)
 	s.route("GET /v1/maintenance/{host...}", s.getMaintenanceRequest)
 	s.route("GET /v1/framework-id", s.getFrameworkID)
+	s.route("GET /v1/watch", s.getWatch)
 	s.route("GET /v1/status", s.getStatus)
 	s.route("GET /v1/log", s.getLog)
 	s.route("GET /v1/log/{position}", s.getLogEntry)
+	s.route("POST /v1/snapshots", s.postSnapshot)
+	s.route("GET /v1/snapshots", s.getSnapshots)
+	s.route("POST /v1/backups", s.postBackup)
+	s.route("GET /v1/backups", s.getBackups)
+	s.route("GET /v1/backups/{name...}", s.getBackup)
+	s.route("DELETE /v1/backups/{name...}", s.deleteBackup)
+	s.route("POST /v1/recovery", s.postRecovery)
+	s.route("GET /v1/recovery", s.getRecovery)
+	s.route("DELETE /v1/recovery", s.deleteRecovery)
+	s.route("GET /v1/recovery/tasks", s.getStagedTasks)
+	s.route("DELETE /v1/recovery/tasks", s.deleteStagedTasks)
+	s.route("POST /v1/recovery/commit", s.commitRecovery)
 	s.route("GET /healthz", s.getHealthz)
 	s.route("GET /readyz", s.getReadyz)
 	s.route("GET /leaderz", s.getLeaderz)
@@ -106,13 +138,13 @@ func (s *server) route(pattern string, handle func(http.ResponseWriter, *http.Re
 
 // serve finds the route. ServeMux would answer in plain text where there is none.
 func (s *server) serve(w http.ResponseWriter, r *http.Request) {
-	handler, pattern := s.mux.Handler(r)
+	found, pattern := s.mux.Handler(r)
 	if pattern != "" {
 		s.mux.ServeHTTP(w, r)
 		return
 	}
 	answer := &header{http.Header{}, http.StatusNotFound}
-	handler.ServeHTTP(answer, r)
+	found.ServeHTTP(answer, r)
 	if answer.status == http.StatusMethodNotAllowed {
 		w.Header()["Allow"] = answer.Header()["Allow"]
 		s.refuse(w, r, newProblem(http.StatusMethodNotAllowed, "method-not-allowed", "method not allowed",
@@ -139,10 +171,14 @@ func (s *server) getIndex(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// HTTPServer returns a server for the handler, with time limits that keep idle and
-// slow clients from holding connections. There is none for a whole answer, as lists
-// may be long; each piece of one has its own.
-func HTTPServer(handler http.Handler) *http.Server {
-	return &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+// HTTPServer returns a server for what New returned, with time limits that keep idle
+// and slow clients from holding connections. There is none for a whole answer, as lists
+// may be long; each piece of one has its own. Its Shutdown ends all watches.
+func HTTPServer(api http.Handler) *http.Server {
+	h := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	if own, ok := api.(handler); ok {
+		h.RegisterOnShutdown(own.end)
+	}
+	return h
 }

@@ -30,23 +30,40 @@ func (s *server) getTasks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return q.listTasks()
+}
+
+func (q *read) listTasks() error {
+	total := q.Tasks().Len()
+	if q.given(taskFilters...) {
+		total = uncounted
+	}
+	tasks, err := q.tasks()
+	if err != nil {
+		return err
+	}
+	return list(q, "tasks", tasks, total)
+}
+
+// tasks are those that all filters match.
+func (q *read) tasks() (iter.Seq[*api.ScheduledTask], error) {
 	if !q.given(taskFilters...) {
-		return list(q, "tasks", q.Tasks().All(), q.Tasks().Len())
+		return q.Tasks().All(), nil
 	}
 	query, err := q.taskQuery()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	tasks, err := q.Tasks().Query(query)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if slaves := q.many("slave"); len(slaves) > 0 {
 		tasks = filter(tasks, func(t *api.ScheduledTask) bool {
 			return isOneOf(t.AssignedTask.SlaveID, slaves) || isOneOf(t.AssignedTask.SlaveHost, slaves)
 		})
 	}
-	return list(q, "tasks", tasks, uncounted)
+	return tasks, nil
 }
 
 // taskQuery has all filters but slave, which the stores do not know.

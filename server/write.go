@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 
 	"github.com/scheduler-store/scheduler-store/durability"
@@ -21,12 +20,11 @@ import (
 func (s *server) postTransaction(w http.ResponseWriter, r *http.Request) error {
 	commit, err := s.transact(w, r)
 	if err != nil {
-		p := *problemOf(err)
-		p.Outcome = notCommitted
-		if errors.Is(err, persistence.ErrUnknown) {
-			p.Outcome = unknown
+		advice := "read whether it took effect before you send it again"
+		if r.Header.Get("Idempotency-Key") != "" {
+			advice = "repeat it with its Idempotency-Key, or read whether it took effect"
 		}
-		return &p
+		return outcomeOf(err, advice)
 	}
 	return writeJSON(w, commit)
 }
@@ -44,7 +42,7 @@ func (s *server) transact(w http.ResponseWriter, r *http.Request) (c persistence
 	if err != nil {
 		return c, err
 	}
-	body, err := s.readBody(w, r)
+	body, err := readBody(w, r, s.MaxBodyBytes, "split the transaction")
 	if err != nil {
 		return c, err
 	}
@@ -75,25 +73,6 @@ func (s *server) submit(ctx context.Context, as bodyType, body []byte, o durabil
 	return s.store.Apply(ctx, ops, o)
 }
 
-// readBody reads a body that is not too large. What says that it is too large is
-// not read at all.
-func (s *server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	refuse := func() error {
-		w.Header().Set("Connection", "close") // what is left of the body is not worth reading
-		return tooLarge("the body is larger than the %d bytes allowed; split the transaction", s.MaxBodyBytes)
-	}
-	if r.ContentLength > s.MaxBodyBytes {
-		return nil, refuse()
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBodyBytes))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, refuse()
-	} else if err != nil {
-		return nil, invalid(fmt.Errorf("read the body: %w", err))
-	}
-	return body, nil
-}
-
 // parseOps reads the ops of a transaction, at least one.
 func parseOps(as bodyType, body []byte) ([]*api.Op, error) {
 	parse := schema.ParseTransaction
@@ -104,18 +83,15 @@ func parseOps(as bodyType, body []byte) ([]*api.Op, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(tx.Ops) == 0 {
-		return nil, &wire.PathError{Path: "ops", Err: errors.New("empty; a transaction has at least one")}
-	}
 	return tx.Ops, nil
 }
 
 // parseThrift reads a Transaction as clients may send it. Fields that the schema
-// does not know are skipped, as is Thrift's way, but an op of an unknown kind is
-// refused.
+// does not know are skipped, as is Thrift's way, but an op of an unknown kind or an
+// unknown enum number is refused: what was sent would not be what is stored.
 func parseThrift(data []byte) (*api.Transaction, error) {
 	tx := new(api.Transaction)
-	if err := tx.UnmarshalBinary(data); err != nil {
+	if err := tx.UnmarshalStrict(data); err != nil {
 		return nil, err
 	}
 	if err := wholeStruct(data); err != nil {
@@ -126,6 +102,12 @@ func parseThrift(data []byte) (*api.Transaction, error) {
 	}
 	if tx.CommittedKeys != nil {
 		return nil, &wire.PathError{Path: "committedKeys", Err: errors.New("not for clients")}
+	}
+	if len(tx.Ops) == 0 {
+		return nil, &wire.PathError{Path: "ops", Err: schema.ErrNoOps}
+	}
+	if tx.DeduplicatedTasks != nil {
+		return nil, &wire.PathError{Path: "deduplicatedTasks", Err: errors.New("not for clients; send saveTasks")}
 	}
 	return tx, tx.Validate()
 }

@@ -103,6 +103,8 @@ func TestRefusedTransactionsChangeNothing(t *testing.T) {
 		{"thrift: nothing", "\x00", thriftType, 400, "invalid-request", "ops: empty"},
 		{"thrift: idempotency", thrift(t, save("x"), func(tx *api.Transaction) { tx.Idempotency = &api.Idempotency{Key: api.Some("k")} }), thriftType, 400, "invalid-request", "idempotency: not for clients"},
 		{"thrift: committed keys", thrift(t, save("x"), func(tx *api.Transaction) { tx.CommittedKeys = []*api.CommittedKey{} }), thriftType, 400, "invalid-request", "committedKeys: not for clients"},
+		{"thrift: deduplicated tasks", thrift(t, save("x"), func(tx *api.Transaction) { tx.DeduplicatedTasks = &api.DeduplicatedTasks{} }), thriftType, 400, "invalid-request", "deduplicatedTasks: not for clients"},
+		{"thrift: unknown status", strings.Replace(thrift(t, ops(saveTasks(task("x", "www", "web", 0, "RUNNING", ""))), nil), "\x08\x00\x02\x00\x00\x00\x02", "\x08\x00\x02\x00\x00\x00\x63", 1), thriftType, 400, "invalid-request", "unknown ScheduleStatus 99"},
 
 		{"text", save("x"), "Content-Type: text/plain", 415, "unsupported-type", `the body is "text/plain"`},
 		{"other charset", save("x"), "Content-Type: application/json; charset=latin1", 415, "unsupported-type", "UTF-8"},
@@ -359,8 +361,9 @@ func TestStoreFailsInTheMiddle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newCell(t).leader("one", Options{})
 		h.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Under("log/"), Times: 1, Do: memdriver.LandAndFail})
-		if p := h.refused(h.post(save("t1")), 504, "outcome-unknown", ""); p.Outcome != "unknown" {
-			t.Errorf("outcome is %q", p.Outcome)
+		p := h.refused(h.post(save("t1")), 504, "outcome-unknown", "read whether it took effect before you send it again")
+		if p.Outcome != "unknown" || strings.Contains(p.Detail, "Idempotency-Key") {
+			t.Errorf("%+v", p)
 		}
 	})
 }
