@@ -7,9 +7,10 @@ BIN   := $(CACHE)/bin
 # Modules of this repository; the tools' modules have no code of their own.
 MODULES := . integration bench schema/gen
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BUILD := github.com/scheduler-store/scheduler-store/internal/build
+LDFLAGS := -X $(BUILD).Version=$(VERSION) -X $(BUILD).Commit=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help build run check test unit integration lint fmt bench servers generate clean
+.PHONY: help build run check test unit properties integration lint fmt bench servers generate clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -20,13 +21,16 @@ build: ## the command, as bin/scheduler-store
 run: build ## the daemon on a directory, ./scheduler-store-data
 	bin/scheduler-store serve
 
-test: lint unit integration ## everything: lint, unit tests, tests against real servers
+test: lint unit properties integration ## everything: lint, unit tests, thousands of random states, tests against real servers
 
 check: lint ## the everyday check: lint and unit tests without the race detector
 	$(GO) test ./...
 
 unit: ## unit tests under the race detector
 	$(GO) test -race ./...
+
+properties: ## thousands of random states taken somewhere and back
+	SCHEDULER_STORE_STATES=3000 $(GO) test -run RoundTrip .
 
 integration: servers build ## tests against MinIO, versitygw, a GCS emulator, and the real daemon
 	$(GO) -C integration test -timeout 20m ./...
@@ -60,7 +64,7 @@ $(BIN)/govulncheck: integration/tools/lint/go.mod integration/tools/lint/go.sum
 	$(GO) -C integration/tools/lint build -o $@ golang.org/x/vuln/cmd/govulncheck
 
 generate: ## the Go types from the Thrift IDL
-	$(GO) -C schema/gen run . -out ../api ../idl/api.thrift ../idl/storage.thrift
+	$(GO) -C schema/gen run . -out ../api '../idl/*.thrift'
 
 clean: ## what was built; the data directory stays
 	rm -rf $(CACHE) bin

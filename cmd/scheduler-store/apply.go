@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	schedulerstore "github.com/scheduler-store/scheduler-store"
+	"github.com/scheduler-store/scheduler-store/backup"
 	"github.com/scheduler-store/scheduler-store/lease"
+	"github.com/scheduler-store/scheduler-store/schema"
 )
 
 // closeTimeout is how long the last commits may take when a leader ends.
@@ -22,6 +24,14 @@ const closeTimeout = 10 * time.Second
 // applyCommand's flags.
 type applyFlags struct {
 	leaseTTL, wait time.Duration
+	tiers          tierConfig
+}
+
+// leaderOptions are for a command that leads for the time being. What a daemon does by
+// interval, with settings of its own, is left to daemons.
+func (c *command) leaderOptions(leaseTTL time.Duration, tiers schema.Tiers) schedulerstore.Options {
+	return schedulerstore.Options{Lease: lease.Options{TTL: leaseTTL}, Tiers: tiers, Logger: c.logger(slog.LevelWarn),
+		Backups: backup.Schedule{Every: never}, History: schedulerstore.History{Every: never}}
 }
 
 func (c *command) applyCommand() *cobra.Command {
@@ -56,6 +66,7 @@ that is wrong, and says which lines are committed.`,
 	}
 	cmd.Flags().DurationVar(&flags.leaseTTL, "lease-ttl", 15*time.Second, "how long others wait before they take over, if this process dies")
 	cmd.Flags().DurationVar(&flags.wait, "wait", 0, "how long to wait for the lease; 0 waits for as long as it takes")
+	flags.tiers.addFlag(cmd.Flags())
 	return cmd
 }
 
@@ -69,8 +80,11 @@ func (c *command) apply(ctx context.Context, name string, flags applyFlags) (err
 	if err != nil {
 		return err
 	}
-	logger := c.logger(slog.LevelWarn)
-	store, err := schedulerstore.Open(ctx, url, schedulerstore.Options{Lease: lease.Options{TTL: flags.leaseTTL}, Logger: logger})
+	tiers, err := flags.tiers.load()
+	if err != nil {
+		return err
+	}
+	store, err := schedulerstore.Open(ctx, url, c.leaderOptions(flags.leaseTTL, tiers))
 	if err != nil {
 		return err
 	}

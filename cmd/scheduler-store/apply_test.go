@@ -65,6 +65,7 @@ func TestApplyStopsAtTheFirstBadLine(t *testing.T) {
 		"not JSON":          {"{\"ops\":[\n", "not JSON"},
 		"unknown member":    {`{"operations":[]}`, "operations"},
 		"no ops":            {`{}`, "ops"},
+		"empty ops":         {`{"ops":[]}`, "ops: empty; a transaction has at least one"},
 		"refused by stores": {`{"ops":[{"saveTasks":{"tasks":[` + taskJSON("y", "PENDING") + `]}},{"saveTasks":{"tasks":[{"status":"PENDING"}]}}]}`, "ops[1]"},
 		"too long":          {strings.Repeat("x", maxLine+1), "longer than"},
 	} {

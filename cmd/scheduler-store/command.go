@@ -88,7 +88,8 @@ A store is a URL:
 
 Credentials come from where the AWS and Google tools look for them, never from the URL.
 
-Every flag is also an environment variable; a flag wins over its variable. The exit status is
+Every flag is also an environment variable, but for those that choose tasks to be deleted; a
+flag wins over its variable. The exit status is
 0, or 1 after an error, or 2 for wrong usage. With --output json, standard output is one JSON
 document and nothing else.`
 
@@ -102,7 +103,8 @@ func (c *command) root() *cobra.Command {
   scheduler-store state tasks --output json`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}, c.serveCommand(), c.applyCommand(), c.stateCommand(), c.logCommand(), c.leaseCommand(), c.versionCommand())
+	}, c.serveCommand(), c.applyCommand(), c.stateCommand(), c.logCommand(), c.snapshotCommand(), c.backupCommand(),
+		c.recoveryCommand(), c.importCommand(), c.exportCommand(), c.copyCommand(), c.leaseCommand(), c.versionCommand())
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
@@ -172,8 +174,19 @@ func (c *command) addCobrasOwn(root *cobra.Command) {
 	}
 }
 
-// variable is the environment variable of a flag.
+// noVariable marks a flag that has no environment variable: what is deleted must not
+// depend on what nobody looks at.
+const noVariable = "no environment variable"
+
+func withoutVariables(flags *pflag.FlagSet) {
+	flags.VisitAll(func(flag *pflag.Flag) { flag.Annotations = map[string][]string{noVariable: {}} })
+}
+
+// variable is the environment variable of a flag, empty if it has none.
 func variable(flag *pflag.Flag) string {
+	if _, none := flag.Annotations[noVariable]; none || flag.Name == "help" {
+		return ""
+	}
 	if flag.Name == "store" {
 		return "SCHEDULER_STORE_URL"
 	}
@@ -182,7 +195,11 @@ func variable(flag *pflag.Flag) string {
 
 // describeVariables puts the name of each flag's variable into the help.
 func describeVariables(cmd *cobra.Command) {
-	describe := func(flag *pflag.Flag) { flag.Usage += " [$" + variable(flag) + "]" }
+	describe := func(flag *pflag.Flag) {
+		if name := variable(flag); name != "" {
+			flag.Usage += " [$" + name + "]"
+		}
+	}
 	cmd.LocalNonPersistentFlags().VisitAll(describe)
 	cmd.PersistentFlags().VisitAll(describe)
 	for _, sub := range cmd.Commands() {
@@ -195,12 +212,12 @@ func describeVariables(cmd *cobra.Command) {
 func applyVariables(flags *pflag.FlagSet) error {
 	var err error
 	flags.VisitAll(func(flag *pflag.Flag) {
-		value := os.Getenv(variable(flag))
-		if err != nil || flag.Changed || value == "" || flag.Name == "help" {
+		name := variable(flag)
+		if err != nil || flag.Changed || name == "" || os.Getenv(name) == "" {
 			return
 		}
-		if bad := flags.Set(flag.Name, value); bad != nil {
-			err = fmt.Errorf("the environment variable %s: %w", variable(flag), bad)
+		if bad := flags.Set(flag.Name, os.Getenv(name)); bad != nil {
+			err = fmt.Errorf("the environment variable %s: %w", name, bad)
 		}
 	})
 	return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -153,8 +154,8 @@ func TestEntriesBeyondASealAreMarked(t *testing.T) {
 		{Epoch: 2, Position: 3}, {Epoch: 1, Position: 4}, {Epoch: 2, Position: 4}}
 	orphans := beyondSeals(keys)
 	for i, k := range keys {
-		if want := i == 3 || i == 5; orphans[k] != want {
-			t.Errorf("%v: orphan %v, want %v", k, orphans[k], want)
+		if want := i == 3 || i == 5; orphans[place{k.Position, k.Epoch}] != want {
+			t.Errorf("%v: orphan %v, want %v", k, !want, want)
 		}
 	}
 }
@@ -186,6 +187,33 @@ func TestLogShow(t *testing.T) {
 	program(t, "--store", store, "log", "show", "99").wants(exitError).says("no entry at position 99")
 	flipBit(t, logObjects(t, store)[1])
 	program(t, "--store", store, "log", "show", "1").wants(exitError).says("damaged", "log/0000000001/")
+}
+
+func TestLogOfARestore(t *testing.T) {
+	store := newDirectory(t)
+	programWith(t, saveTask("a"), "--store", store, "apply", "-").wants(exitOK)
+	s, err := schedulerstore.Open(t.Context(), "file://"+store, schedulerstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Campaign(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	commit, err := s.Restore(t.Context(), schedulerstore.Restoration{Records: s.Storage().Checkpoint().Records(), Reason: "by\nmistake"})
+	if err := errors.Join(err, s.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	position := commit.Position.String()
+	show := program(t, "--store", store, "--output", "json", "log", "show", position).wants(exitOK).json()
+	wantAt(t, show, "restore", "kind")
+	wantAt(t, show, "by\nmistake", "restore", "reason")
+	folder, _ := at(t, show, "restore", "folder").(string)
+	program(t, "--store", store, "log", "show", position).wants(exitOK).prints("restored state", folder, printable("by\nmistake"))
+	program(t, "--store", store, "log", "ls").wants(exitOK).prints("restore")
+	verify := program(t, "--store", store, "--output", "json", "log", "verify").wants(exitOK).json()
+	wantAt(t, verify, 1, "restores")
+	flipBit(t, filepath.Join(store, folder, "part-00000"))
+	program(t, "--store", store, "log", "verify").wants(exitError).prints("restores", "problem: ", folder+"/part-00000")
 }
 
 func TestLogVerify(t *testing.T) {

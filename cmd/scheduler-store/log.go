@@ -10,51 +10,12 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/view"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/schema"
-	"github.com/scheduler-store/scheduler-store/schema/api"
 )
-
-// entryView is an entry of the log in JSON, with the names of the HTTP API.
-type entryView struct {
-	Position persistence.Position `json:"position"`
-	Epoch    persistence.Epoch    `json:"epoch"`
-	Kind     string               `json:"kind,omitzero"`
-	// NextEpoch is the epoch that a seal names.
-	NextEpoch        persistence.Epoch             `json:"nextEpoch,omitzero"`
-	FirstTransaction persistence.TransactionNumber `json:"firstTransaction,omitzero"`
-	Count            int                           `json:"transactionCount"`
-	Time             *time.Time                    `json:"time,omitzero"`
-	Writer           *persistence.WriterID         `json:"writer,omitzero"`
-	Prev             *persistence.Hash             `json:"prev,omitzero"`
-	Hash             *persistence.Hash             `json:"hash,omitzero"`
-	Object           string                        `json:"object"`
-	// Bytes is the object's size, RawBytes that of the transactions in it.
-	Bytes        int64             `json:"bytes"`
-	RawBytes     int               `json:"rawBytes"`
-	Transactions []transactionView `json:"transactions,omitzero"`
-	// Orphan tells that the entry lies beyond a seal, so that it is not part of
-	// the history.
-	Orphan bool `json:"orphan,omitzero"`
-	// Problem is why the entry could not be read.
-	Problem string `json:"problem,omitzero"`
-}
-
-// transactionView is one transaction of an entry in JSON.
-type transactionView struct {
-	Transaction    persistence.TransactionNumber `json:"transaction"`
-	IdempotencyKey string                        `json:"idempotencyKey,omitzero"`
-	Ops            []*api.Op                     `json:"ops"`
-}
-
-func viewHeader(h *blob.Header) entryView {
-	return entryView{Position: h.Position, Epoch: h.Epoch, Kind: h.Kind.String(), FirstTransaction: h.First, Count: h.Count,
-		Time: &h.Time, Writer: &h.Writer, Prev: &h.Prev, Object: blob.Key(h.Epoch, h.Position), Bytes: h.Size(), RawBytes: h.RawSize}
-}
 
 func (c *command) logCommand() *cobra.Command {
 	return c.group(&cobra.Command{
@@ -91,7 +52,7 @@ func (c *command) logListCommand() *cobra.Command {
 }
 
 // listEntries returns the newest entries, newest first.
-func listEntries(ctx context.Context, log *blob.Log, before uint64, limit uint) ([]entryView, error) {
+func listEntries(ctx context.Context, log *blob.Log, before uint64, limit uint) ([]*view.Entry, error) {
 	keys, err := log.Keys(ctx)
 	if err != nil {
 		return nil, err
@@ -104,44 +65,26 @@ func listEntries(ctx context.Context, log *blob.Log, before uint64, limit uint) 
 	if limit > 0 && uint(len(keys)) > limit {
 		keys = keys[:limit]
 	}
-	entries := make([]entryView, len(keys))
-	const requests = 16 // at once: latency counts here, not bytes
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(requests)
-	for i, k := range keys {
-		group.Go(func() (err error) {
-			entries[i], err = readEntry(ctx, log, k)
-			entries[i].Orphan = orphans[k]
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	entries, err := view.Headers(ctx, log, keys)
+	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(entries, func(e entryView) bool { return e.Object == "" }), nil
+	for _, e := range entries {
+		e.Orphan = orphans[place{e.Position, e.Epoch}]
+	}
+	return entries, nil
 }
 
-// readEntry reads one entry's header. An entry that was collected meanwhile has no
-// object; a damaged one has its problem.
-func readEntry(ctx context.Context, log *blob.Log, k blob.EntryKey) (entryView, error) {
-	for header, err := range log.Headers(ctx, []blob.EntryKey{k}) {
-		switch {
-		case errors.Is(err, bucket.ErrNotExist):
-			return entryView{}, nil
-		case errors.Is(err, blob.ErrDamaged):
-			return entryView{Position: k.Position, Epoch: k.Epoch, Bytes: k.Size, Object: blob.Key(k.Epoch, k.Position), Problem: err.Error()}, nil
-		case err != nil:
-			return entryView{}, err
-		}
-		return viewHeader(&header), nil
-	}
-	return entryView{}, nil
+// place is where an entry lies.
+type place struct {
+	position persistence.Position
+	epoch    persistence.Epoch
 }
 
 // beyondSeals finds the entries that a deposed writer landed beyond its seal, where
 // the keys alone show it: an entry of a larger epoch is at their position or before.
-func beyondSeals(keys []blob.EntryKey) map[blob.EntryKey]bool {
-	orphans := map[blob.EntryKey]bool{}
+func beyondSeals(keys []blob.EntryKey) map[place]bool {
+	orphans := map[place]bool{}
 	var newest persistence.Epoch
 	for i := 0; i < len(keys); { // by position, then epoch
 		end := i
@@ -151,14 +94,14 @@ func beyondSeals(keys []blob.EntryKey) map[blob.EntryKey]bool {
 		}
 		for ; i < end; i++ {
 			if keys[i].Epoch < newest {
-				orphans[keys[i]] = true
+				orphans[place{keys[i].Position, keys[i].Epoch}] = true
 			}
 		}
 	}
 	return orphans
 }
 
-func (c *command) printEntries(entries []entryView) error {
+func (c *command) printEntries(entries []*view.Entry) error {
 	damaged := 0
 	for _, e := range entries {
 		if e.Problem != "" {
@@ -178,7 +121,7 @@ func (c *command) printEntries(entries []entryView) error {
 	return nil
 }
 
-func (c *command) printEntryTable(entries []entryView) error {
+func (c *command) printEntryTable(entries []*view.Entry) error {
 	t := c.table("POSITION", "EPOCH", "KIND", "TRANSACTIONS", "BYTES", "AGE", "TIME", "WRITER")
 	for _, e := range entries {
 		if e.Problem != "" {
@@ -192,12 +135,12 @@ func (c *command) printEntryTable(entries []entryView) error {
 		switch e.Count {
 		case 0:
 		case 1:
-			transactions = e.FirstTransaction.String()
+			transactions = e.First.String()
 		default:
-			transactions = fmt.Sprintf("%d–%d", e.FirstTransaction, e.FirstTransaction+persistence.TransactionNumber(e.Count)-1)
+			transactions = fmt.Sprintf("%d–%d", e.First, e.First+persistence.TransactionNumber(e.Count)-1)
 		}
 		t.row(e.Position.String(), e.Epoch.String(), kind, transactions, strconv.FormatInt(e.Bytes, 10),
-			age(time.Since(*e.Time)), timestamp(*e.Time), e.Writer.String())
+			age(time.Since(*e.Time)), timestamp(*e.Time), e.Writer)
 	}
 	return t.flush()
 }
@@ -234,28 +177,22 @@ func (c *command) logShowCommand() *cobra.Command {
 	}
 }
 
-func (c *command) printEntry(e *blob.Entry) error {
-	full := viewHeader(&e.Header)
-	full.NextEpoch, full.Hash, full.Transactions = e.NextEpoch, &e.Hash, []transactionView{}
-	for i, record := range e.Records {
-		number := e.First + persistence.TransactionNumber(i)
-		t := new(api.Transaction)
-		if err := t.UnmarshalBinary(record); err != nil {
-			return fmt.Errorf("%s: transaction %d: %w", full.Object, number, err)
-		}
-		view := transactionView{Transaction: number, Ops: t.Ops}
-		if t.Idempotency != nil {
-			view.IdempotencyKey = t.Idempotency.Key.Get()
-		}
-		full.Transactions = append(full.Transactions, view)
-	}
+func (c *command) printEntry(entry *blob.Entry) (err error) {
+	e := view.Whole(entry)
 	if c.output == jsonOutput {
-		return c.printJSON(full)
+		err = c.printJSON(e)
+	} else {
+		err = c.printEntryText(e)
 	}
-	return c.printEntryText(&full)
+	for _, t := range e.Transactions {
+		if err == nil && t.Problem != "" {
+			err = fmt.Errorf("%s: transaction %d: %s", e.Object, t.Transaction, t.Problem)
+		}
+	}
+	return err
 }
 
-func (c *command) printEntryText(e *entryView) error {
+func (c *command) printEntryText(e *view.Entry) error {
 	t := c.table()
 	t.row("position", e.Position.String())
 	t.row("epoch", e.Epoch.String())
@@ -263,12 +200,16 @@ func (c *command) printEntryText(e *entryView) error {
 	if e.NextEpoch != 0 {
 		t.row("next epoch", e.NextEpoch.String())
 	}
+	if r := e.Restore; r != nil {
+		t.row("restored state", string(r.Folder))
+		t.row("reason", printable(r.Reason))
+	}
 	t.row("object", e.Object)
 	t.row("bytes", fmt.Sprintf("%d (%d unpacked)", e.Bytes, e.RawBytes))
 	t.row("time", timestamp(*e.Time))
-	t.row("writer", e.Writer.String())
-	t.row("hash", e.Hash.String())
-	t.row("hash before", e.Prev.String())
+	t.row("writer", e.Writer)
+	t.row("hash", e.Hash)
+	t.row("hash before", e.Prev)
 	t.row("transactions", strconv.Itoa(e.Count))
 	if err := t.flush(); err != nil {
 		return err

@@ -31,9 +31,9 @@ func (c *command) logVerifyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "verify",
 		Short: "Read and check every object of the store",
-		Long: `Read every entry of the log and every snapshot, and check each by itself, the chain between
-them, and that none is missing; check cell.json and lease.json as well. All that is wrong is
-named, and then the exit status is 1. Nothing is changed.`,
+		Long: `Read every entry of the log, every snapshot and the state of every restore, and check each by
+itself, the chain between them, and that none is missing; check cell.json and lease.json as
+well. All that is wrong is named, and then the exit status is 1. Nothing is changed.`,
 		Example: `  scheduler-store log verify
   scheduler-store log verify --output json`,
 		Args: cobra.NoArgs,
@@ -144,6 +144,7 @@ func (c *command) printVerdictText(v *verdict) error {
 	t.row("entries", fmt.Sprintf("%d, of them %d seals", v.Entries, v.Seals))
 	t.row("transactions", fmt.Sprint(v.Transactions))
 	t.row("snapshots", fmt.Sprint(v.Snapshots))
+	t.row("restores", fmt.Sprint(v.Restores))
 	t.row("bytes", fmt.Sprint(v.Bytes))
 	t.row("head", v.Head.String())
 	t.row("problems", fmt.Sprint(len(v.Problems)))

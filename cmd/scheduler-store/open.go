@@ -19,30 +19,38 @@ import (
 // halfURL is what begins like a URL of a store but for its slashes.
 var halfURL = regexp.MustCompile(`^(file|s3|gs|mem):`)
 
-// storeURL is --store as a URL: what has no scheme is a directory's path.
-func (c *command) storeURL() (string, error) {
+// storeURL is --store as a URL.
+func (c *command) storeURL() (string, error) { return bucketURL("--store", c.store) }
+
+// bucketURL is a flag's value as a URL: what has no scheme is a directory's path.
+func bucketURL(flag, value string) (string, error) {
 	switch {
-	case strings.Contains(c.store, "://"):
-		return c.store, nil
-	case c.store == "":
-		return "", usageErrorf("--store is empty")
-	case halfURL.MatchString(c.store):
-		return "", usageErrorf("--store has no // behind its scheme; a directory of that name is ./NAME")
+	case strings.Contains(value, "://"):
+		return value, nil
+	case value == "":
+		return "", usageErrorf("%s is empty", flag)
+	case halfURL.MatchString(value):
+		return "", usageErrorf("%s has no // behind its scheme; a directory of that name is ./NAME", flag)
 	}
-	path, err := filepath.Abs(c.store)
+	path, err := filepath.Abs(value)
 	if err != nil {
 		return "", err
 	}
 	return (&url.URL{Scheme: "file", Path: path}).String(), nil
 }
 
-// openBucket opens the bucket for commands that make no store where there is none:
-// the error then matches blob.ErrNoCell.
+// openBucket opens the store's bucket for commands that make no store where there is
+// none: the error then matches blob.ErrNoCell.
 func (c *command) openBucket(ctx context.Context) (*bucket.Bucket, error) {
 	storeURL, err := c.storeURL()
 	if err != nil {
 		return nil, err
 	}
+	return openExisting(ctx, storeURL)
+}
+
+// openExisting opens a bucket, but makes no directory where there is none.
+func openExisting(ctx context.Context, storeURL string) (*bucket.Bucket, error) {
 	location, err := bucketurl.Parse(storeURL)
 	if err != nil {
 		return nil, err
@@ -59,7 +67,15 @@ func (c *command) openBucket(ctx context.Context) (*bucket.Bucket, error) {
 // openLog opens the log of a cell that exists, with no request that writes. The
 // caller closes its bucket.
 func (c *command) openLog(ctx context.Context) (*blob.Log, error) {
-	b, err := c.openBucket(ctx)
+	storeURL, err := c.storeURL()
+	if err != nil {
+		return nil, err
+	}
+	return c.openLogAt(ctx, storeURL)
+}
+
+func (c *command) openLogAt(ctx context.Context, storeURL string) (*blob.Log, error) {
+	b, err := openExisting(ctx, storeURL)
 	if err != nil {
 		return nil, err
 	}

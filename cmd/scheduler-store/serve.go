@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	schedulerstore "github.com/scheduler-store/scheduler-store"
+	"github.com/scheduler-store/scheduler-store/backup"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/server"
 	"github.com/scheduler-store/scheduler-store/snapshot"
@@ -28,7 +29,51 @@ type serveFlags struct {
 	listen, advertise, host string
 	leaseTTL                time.Duration
 	snapshots               snapshot.Schedule
+	backups                 backup.Schedule
+	backupPlace             backupPlace
+	history                 schedulerstore.History
+	tiers                   tierConfig
 	access                  access
+}
+
+// To the store 0 is a default; these are what it is to the flags.
+const (
+	never = -1 // an interval at which nothing is done
+	none  = -1 // a number of which nothing is kept
+)
+
+// check checks the flags, and makes a 0 what it is to the store.
+func (f *serveFlags) check() error {
+	if f.snapshots.Every <= 0 || f.snapshots.Entries <= 0 {
+		return usageErrorf("--snapshot-every and --snapshot-entries must be more than 0")
+	}
+	if f.backups.Every < 0 || f.history.Every < 0 {
+		return usageErrorf("--backup-every and --history-every can't be negative; 0 is never")
+	}
+	if f.backups.Keep < 1 || f.history.OlderThan <= 0 {
+		return usageErrorf("--backup-keep and --history-older-than must be more than 0")
+	}
+	if f.history.PerJob < 0 {
+		return usageErrorf("--history-per-job can't be negative; 0 keeps none")
+	}
+	if err := (lease.Options{TTL: f.leaseTTL}).Check(); err != nil {
+		return usageErrorf("--lease-ttl: %w", err)
+	}
+	if f.backupPlace != "" {
+		if _, err := f.backupPlace.url(); err != nil {
+			return err
+		}
+	}
+	if f.backups.Every == 0 {
+		f.backups.Every = never
+	}
+	if f.history.Every == 0 {
+		f.history.Every = never
+	}
+	if f.history.PerJob == 0 {
+		f.history.PerJob = none
+	}
+	return nil
 }
 
 func (c *command) serveCommand() *cobra.Command {
@@ -51,11 +96,8 @@ with --insecure-listen that everybody who reaches it may do everything.`,
     --tls-cert tls.crt --tls-key tls.key --token-file tokens`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.snapshots.Every < 0 || f.snapshots.Entries < 0 {
-				return usageErrorf("--snapshot-every and --snapshot-entries can't be negative")
-			}
-			if err := (lease.Options{TTL: f.leaseTTL}).Check(); err != nil {
-				return usageErrorf("--lease-ttl: %w", err)
+			if err := f.check(); err != nil {
+				return err
 			}
 			return c.serve(cmd.Context(), f)
 		},
@@ -65,8 +107,15 @@ with --insecure-listen that everybody who reaches it may do everything.`,
 	flags.StringVar(&f.advertise, "advertise", "", "`URL` by which others reach this process once it leads (default: that of --listen)")
 	flags.StringVar(&f.host, "host", "", "`name` of this host for people (default: what the system says)")
 	flags.DurationVar(&f.leaseTTL, "lease-ttl", 15*time.Second, "how long a leader may hang before another takes over, 3s to 1h")
-	flags.DurationVar(&f.snapshots.Every, "snapshot-every", time.Hour, "`time` between two snapshots")
+	flags.DurationVar(&f.snapshots.Every, "snapshot-every", time.Hour, "`time` between two snapshots (Aurora: -dlog_snapshot_interval)")
 	flags.IntVar(&f.snapshots.Entries, "snapshot-entries", 10_000, "entries `N` of the log after which a snapshot is made in any case")
+	flags.DurationVar(&f.backups.Every, "backup-every", time.Hour, "`time` between two backups that are made by themselves; 0 is never (Aurora: -backup_interval)")
+	flags.IntVar(&f.backups.Keep, "backup-keep", 48, "backups `N` of those that are kept (Aurora: -max_saved_backups)")
+	flags.StringVar((*string)(&f.backupPlace), "backups", "", backupsHelp+" (Aurora: -backup_dir)")
+	flags.DurationVar(&f.history.Every, "history-every", 15*time.Minute, "`time` between two removals of old job updates; 0 is never (Aurora: -job_update_history_pruning_interval)")
+	flags.DurationVar(&f.history.OlderThan, "history-older-than", 30*24*time.Hour, "`age` from which a job update that has ended is removed in any case (Aurora: -job_update_history_pruning_threshold)")
+	flags.IntVar(&f.history.PerJob, "history-per-job", 10, "job updates `N` that have ended of which a job keeps the newest; 0 keeps none (Aurora: -job_update_history_per_job_threshold)")
+	f.tiers.addFlag(flags)
 	f.access.addFlags(flags)
 	return cmd
 }
@@ -80,6 +129,10 @@ type daemon struct {
 
 func (c *command) serve(ctx context.Context, f serveFlags) (err error) {
 	storeURL, err := c.storeURL()
+	if err != nil {
+		return err
+	}
+	tiers, err := f.tiers.load()
 	if err != nil {
 		return err
 	}
@@ -102,9 +155,15 @@ func (c *command) serve(ctx context.Context, f serveFlags) (err error) {
 	d := &daemon{logger: c.logger(slog.LevelInfo)}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	d.store, err = schedulerstore.Open(ctx, storeURL, schedulerstore.Options{
-		Lease:     lease.Options{TTL: f.leaseTTL, Host: f.host, URL: f.advertise},
-		Snapshots: f.snapshots, Logger: d.logger, Registerer: registry})
+	options := schedulerstore.Options{Lease: lease.Options{TTL: f.leaseTTL, Host: f.host, URL: f.advertise}, Snapshots: f.snapshots,
+		Backups: f.backups, History: f.history, Tiers: tiers, Logger: d.logger, Registerer: registry}
+	if f.backupPlace != "" {
+		if options.BackupBucket, err = f.backupPlace.open(ctx, true); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, options.BackupBucket.Close()) }() // after the store
+	}
+	d.store, err = schedulerstore.Open(ctx, storeURL, options)
 	if err != nil {
 		return err
 	}
@@ -118,7 +177,27 @@ func (c *command) serve(ctx context.Context, f serveFlags) (err error) {
 	if err := c.printListening(own); err != nil {
 		return errors.Join(err, d.store.Close(ctx))
 	}
+	if options.BackupBucket != nil {
+		defer d.lookAtBackups(ctx)()
+	}
 	return d.run(ctx, listener)
+}
+
+// lookAtBackups says, if the place of the backups can't be used, that there will be
+// none. A daemon is of use without. The function that it returns ends it.
+func (d *daemon) lookAtBackups(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		if _, err := d.store.Backups().List(ctx); err != nil && ctx.Err() == nil {
+			d.logger.Error("backups can't be made until --backups can be used", "error", err)
+		}
+	}()
+	return func() {
+		cancel()
+		<-looked
+	}
 }
 
 func (c *command) printListening(own string) error {

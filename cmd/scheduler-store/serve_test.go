@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -354,4 +355,55 @@ func TestDaemonCampaignsOnAfterErrors(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// What serve is told about backups and old job updates is what its leader does.
+func TestServeKeepsHouse(t *testing.T) {
+	directory, backups := newDirectory(t), filepath.Join(t.TempDir(), "backups")
+	// Updates of jobs without tasks are removed in any case.
+	input := saveTask("a") + strings.ReplaceAll(saveTask("b"), `"hello"`, `"bye"`)
+	for _, u := range []struct {
+		job, id string
+		ended   time.Time
+	}{{"hello", "a", time.Now()}, {"hello", "b", time.Now()}, {"bye", "old", time.Now().Add(-2 * time.Hour)}} {
+		job := fmt.Sprintf(`{"role":"www","environment":"prod","name":%q}`, u.job)
+		key := fmt.Sprintf(`{"job":%s,"id":%q}`, job, u.id)
+		input += `{"ops":[{"saveJobUpdate":{"jobUpdate":{"summary":{"key":` + key + `},"instructions":{"initialState":[],` +
+			`"desiredState":{"task":{"job":` + job + `},"instances":[{"first":0,"last":1}]},"settings":{}}}}},` +
+			fmt.Sprintf(`{"saveJobUpdateEvent":{"key":%s,"event":{"status":"ROLLED_FORWARD","timestampMs":%d}}}]}`, key, u.ended.UnixMilli()) + "\n"
+	}
+	programWith(t, input, "--store", directory, "apply", "-").wants(exitOK)
+	startDaemon(t, "--store", directory, "--backups", backups, "--backup-every", "100ms", "--backup-keep", "2",
+		"--history-every", "100ms", "--history-per-job", "1", "--history-older-than", "1h").leads()
+	within := func(what string, done func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("not within 20 s: %s", what)
+			}
+		}
+	}
+	within("an automatic backup in the other directory", func() bool {
+		manifests, _ := filepath.Glob(filepath.Join(backups, "*", "*", "manifest.json"))
+		return len(manifests) > 0
+	})
+	listed := program(t, "backup", "ls", "--backups", backups, "--output", "json").wants(exitOK).json()
+	wantAt(t, listed, true, "backups", 0, "automatic")
+	within("one job update left, of the job with new ones", func() bool {
+		state := program(t, "--store", directory, "state", "job-updates", "--output", "json").wants(exitOK).json()
+		updates := at(t, state, "jobUpdates").([]any)
+		return len(updates) == 1 && at(t, updates[0], "update", "summary", "key", "job", "name") == "hello"
+	})
+}
+
+// A daemon is of use while the place of its backups can't be reached.
+func TestServeStartsWithoutThePlaceOfItsBackups(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "key")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	start := time.Now()
+	d := startDaemon(t, "--store", newDirectory(t), "--backups", "s3://backups/here?endpoint=http://127.0.0.1:1&use_path_style=true&region=us-east-1")
+	d.leads()
+	if took := time.Since(start); took > 20*time.Second { // a request to there is tried for longer
+		t.Errorf("it led after %v", took)
+	}
 }

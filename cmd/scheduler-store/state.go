@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -14,7 +15,9 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/durability"
 	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/schema/api"
+	"github.com/scheduler-store/scheduler-store/snapshot"
 	"github.com/scheduler-store/scheduler-store/storage"
 )
 
@@ -22,22 +25,50 @@ import (
 type recovered struct {
 	storage.View
 	at persistence.Point
+	// checkpoint is both, nil while the log is empty.
+	checkpoint *durability.Checkpoint
 }
 
-// recover reads the newest state, with no request that writes. Unlike a follower it
-// takes each error for final, so it never waits for a store to come back.
+// recover reads the newest state, with no request that writes.
 func (c *command) recover(ctx context.Context) (*recovered, error) {
-	log, err := c.openLog(ctx)
+	storeURL, err := c.storeURL()
 	if err != nil {
 		return nil, err
 	}
-	stores := durability.New(durability.Options{})
-	reader := log.NewReader(stores)
-	err = reader.CatchUp(ctx)
+	return c.recoverAt(ctx, storeURL)
+}
+
+func (c *command) recoverAt(ctx context.Context, storeURL string) (*recovered, error) {
+	log, err := c.openLogAt(ctx, storeURL)
+	if err != nil {
+		return nil, err
+	}
+	state, err := catchUp(ctx, log)
 	if err := errors.Join(err, log.Bucket().Close()); err != nil {
 		return nil, err
 	}
-	return &recovered{stores.View(), reader.At()}, nil
+	return state, nil
+}
+
+// catchUp reads a log to its end. Unlike a follower it takes each error for final, so
+// it never waits for a store to come back.
+func catchUp(ctx context.Context, log *blob.Log) (*recovered, error) {
+	stores := durability.New(durability.Options{})
+	reader := log.NewReader(stores)
+	if err := reader.CatchUp(ctx); err != nil {
+		return nil, err
+	}
+	return &recovered{stores.View(), reader.At(), stores.Checkpoint()}, nil
+}
+
+// source is the state as a snapshot or a backup is made of it.
+func (r *recovered) source(log *blob.Log, reason string) (snapshot.Source, error) {
+	if r.checkpoint == nil || r.at.Next == 0 {
+		return snapshot.Source{}, fmt.Errorf("%s holds nothing yet: nobody has led it", log.Bucket().Name())
+	}
+	host, _ := os.Hostname() // it is there for people only
+	return snapshot.Source{Cell: log.Cell().ID, At: r.checkpoint.At, Records: r.checkpoint.Records(), Counts: r.checkpoint.Counts(),
+		By: host, Reason: reason}, nil
 }
 
 // kind is one kind of what a state holds.
@@ -172,10 +203,7 @@ type summary struct {
 
 func summarize(state *recovered) *summary {
 	s := &summary{Transaction: state.at.Transaction, Position: int64(state.at.Next) - 1, Epoch: state.at.Epoch,
-		Counts: map[string]int{}, TasksBy: map[string]int{}, orderOfKinds: kinds()}
-	for _, k := range s.orderOfKinds {
-		s.Counts[k.member] = k.count(state)
-	}
+		Counts: countsOf(state), TasksBy: map[string]int{}, orderOfKinds: kinds()}
 	for task := range state.Tasks().All() {
 		s.TasksBy[task.Status.String()]++
 	}

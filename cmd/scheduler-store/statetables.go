@@ -35,21 +35,30 @@ func millis(ms int64) string {
 }
 
 func (c *command) printTasks(v storage.View) error {
-	t := c.table("ID", "JOB", "INSTANCE", "STATUS", "HOST", "FAILURES", "SINCE")
+	t := c.taskTable()
 	for task := range v.Tasks().All() {
-		var id, job, instance, host, since string
-		if a := task.AssignedTask; a != nil {
-			id, host, instance = text(a.TaskID), text(a.SlaveHost), strconv.Itoa(int(a.InstanceID))
-			if a.Task != nil {
-				job = jobText(a.Task.Job)
-			}
-		}
-		if n := len(task.TaskEvents); n > 0 {
-			since = millis(task.TaskEvents[n-1].Timestamp)
-		}
-		t.row(id, job, instance, text(task.Status), host, strconv.Itoa(int(task.FailureCount)), since)
+		t.task(task)
 	}
 	return t.flush()
+}
+
+func (c *command) taskTable() *table {
+	return c.table("ID", "JOB", "INSTANCE", "STATUS", "HOST", "FAILURES", "SINCE")
+}
+
+// task adds a task to its table.
+func (t *table) task(task *api.ScheduledTask) {
+	var id, job, instance, host, since string
+	if a := task.AssignedTask; a != nil {
+		id, host, instance = text(a.TaskID), text(a.SlaveHost), strconv.Itoa(int(a.InstanceID))
+		if a.Task != nil {
+			job = jobText(a.Task.Job)
+		}
+	}
+	if n := len(task.TaskEvents); n > 0 {
+		since = millis(task.TaskEvents[n-1].Timestamp)
+	}
+	t.row(id, job, instance, text(task.Status), host, strconv.Itoa(int(task.FailureCount)), since)
 }
 
 func (c *command) printCronJobs(v storage.View) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/scheduler-store/scheduler-store/internal/build"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
 )
 
@@ -50,6 +51,17 @@ func TestWrongUsage(t *testing.T) {
 		{"serve", "--listen", "127.0.0.1:99999"},
 		{"serve", "--lease-ttl", "1s"},
 		{"serve", "--snapshot-every", "-1s"},
+		{"serve", "--backup-every", "-1s"},
+		{"serve", "--backup-keep", "0"},
+		{"serve", "--backups", "s3:bucket"},
+		{"serve", "--history-every", "-1s"},
+		{"serve", "--history-older-than", "0"},
+		{"serve", "--history-per-job", "-1"},
+		{"snapshot"},
+		{"snapshot", "verify", "a", "b"},
+		{"backup", "show"},
+		{"backup", "rm"},
+		{"recovery", "unknown"},
 	} {
 		o := program(t, args...).wants(exitUsage).says("--help")
 		if o.stdout != "" {
@@ -180,7 +192,7 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s --help printed %s", name, o.stdout)
 		}
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-			if f.Name != "help" && strings.Count(f.Usage, "$SCHEDULER_STORE_") != 1 {
+			if want := min(len(variable(f)), 1); strings.Count(f.Usage, "$SCHEDULER_STORE_") != want {
 				t.Errorf("%s --%s: its variable is not named once: %s", name, f.Name, f.Usage)
 			}
 		})
@@ -203,7 +215,7 @@ func TestVersion(t *testing.T) {
 			t.Errorf("%s is empty", name)
 		}
 	}
-	version, commit = "v1.2.3", "abc"
-	defer func() { version, commit = "", "" }()
+	build.Version, build.Commit = "v1.2.3", "abc"
+	defer func() { build.Version, build.Commit = "", "" }()
 	program(t, "version").wants(exitOK).prints("scheduler-store v1.2.3 (commit abc, ")
 }
