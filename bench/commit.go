@@ -30,7 +30,7 @@ const (
 
 // measureLatency takes raw PUTs, commits to the log and transactions through the
 // store in turn, so that whatever else the machine does hits all alike.
-func (r *report) measureLatency(ctx context.Context, server *minio, rounds int) error {
+func (r *commits) measureLatency(ctx context.Context, server *minio, rounds int) error {
 	writer, err := openLog(ctx, server)
 	if err != nil {
 		return err
