@@ -16,6 +16,8 @@ import (
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
 	"github.com/scheduler-store/scheduler-store/durability"
+	"github.com/scheduler-store/scheduler-store/lease"
+	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/snapshot"
 )
 
@@ -448,5 +450,58 @@ func TestRecoveryOfTheStore(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 		c.want(s, "a b")
+	})
+}
+
+// A backup that is staged is the leader's: it must not come up again when this process
+// leads once more, long after.
+func TestStagedBackupIsForgottenWhenLeadershipEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		s := c.leader("one")
+		c.write(s, "a")
+		if _, err := s.Backup(t.Context(), "monday", ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Recovery().Stage(t.Context(), "monday"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := lease.Break(t.Context(), s.bucket); err != nil {
+			t.Fatal(err)
+		}
+		<-s.Leadership().Done()
+		synctest.Wait()
+		if info, staged := s.Recovery().Staged(); staged {
+			t.Errorf("%s is staged", info.Name)
+		}
+	})
+}
+
+// A commit that was made conditional does nothing when others have come since.
+func TestRestoreAfterACertainTransaction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		s := c.leader("one")
+		c.write(s, "a")
+		if _, err := s.Backup(t.Context(), "monday", ""); err != nil {
+			t.Fatal(err)
+		}
+		c.write(s, "b")
+		if _, err := s.Recovery().Stage(t.Context(), "monday"); err != nil {
+			t.Fatal(err)
+		}
+		after := persistence.TransactionNumber(1)
+		if _, err := s.Recovery().Commit(t.Context(), &after); !errors.Is(err, durability.ErrConflict) || !errors.Is(err, persistence.ErrNotCommitted) {
+			t.Error(err)
+		}
+		c.want(s, "a b")
+		after = 2
+		if _, err := s.Recovery().Commit(t.Context(), &after); err != nil {
+			t.Error(err)
+		}
+		if err := s.Campaign(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c.want(s, "a")
 	})
 }

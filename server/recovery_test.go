@@ -232,7 +232,9 @@ func TestDeletingStagedTasksNeedsAFilter(t *testing.T) {
 func TestCommitRecovery(t *testing.T) {
 	h := stagedTasks(t)
 	h.delete("/v1/recovery/tasks?id=b")
-	w := h.do("POST", "/v1/recovery/commit", "")
+	h.refused(h.do("POST", "/v1/recovery/commit", "", `If-Match: "0"`), 412, "conflict", "the last transaction is 2, not 0")
+	h.refused(h.do("POST", "/v1/recovery/commit", "", "Idempotency-Key: k"), 400, "invalid-parameter", "If-Match makes it conditional")
+	w := h.do("POST", "/v1/recovery/commit", "", `If-Match: "2"`)
 	if w.Code != 200 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
