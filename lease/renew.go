@@ -229,7 +229,11 @@ func (l *Lease) markReleased(ctx context.Context) error {
 	defer l.mu.Unlock()
 	if now.Released || now.Holder != l.state.Holder {
 		l.settled = true
-		l.options.Logger.Info("lease released", "epoch", l.state.Epoch)
+		if now.Holder == l.state.Holder {
+			l.options.Logger.Info("lease released", "epoch", l.state.Epoch)
+		} else {
+			l.options.Logger.Info("the lease to be released was another's already", "epoch", l.state.Epoch, "of", now.Epoch)
+		}
 		return nil
 	}
 	l.state, l.version = now.State, now.version

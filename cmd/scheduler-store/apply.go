@@ -115,7 +115,7 @@ func (c *command) openInput(name string) (io.ReadCloser, int64, error) {
 	}
 	info, err := file.Stat()
 	if err == nil && info.IsDir() {
-		err = fmt.Errorf("%s is a directory, want a file of JSON lines", name)
+		err = fmt.Errorf("%s is a directory, want a file", name)
 	}
 	if err != nil {
 		return nil, 0, errors.Join(err, file.Close())
