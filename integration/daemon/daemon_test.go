@@ -272,9 +272,10 @@ func TestTwoDaemons(t *testing.T) {
 		t.Logf("the other led %v after SIGSTOP, the lease is 3s", took)
 		mustSave(t, two, "c")
 		one.Signal(syscall.SIGCONT)
-		// From its first instant on it can commit nothing.
+		// From its first instant on it can commit nothing. A write that it had sent before
+		// it noticed has an unknown outcome, to the client.
 		for range 5 {
-			if status, body, _ := saveTask(one, "zombie"); status != http.StatusServiceUnavailable {
+			if status, body, _ := saveTask(one, "zombie"); status != http.StatusServiceUnavailable && status != http.StatusGatewayTimeout {
 				t.Errorf("the old leader answered a write with %d %s", status, body)
 			}
 		}
@@ -288,8 +289,8 @@ func TestTwoDaemons(t *testing.T) {
 		start := time.Now()
 		two.Signal(syscall.SIGTERM)
 		one.WaitFor("/leaderz", http.StatusOK)
-		if took := time.Since(start); took > time.Second {
-			t.Errorf("hand-over took %v, want less than a second", took)
+		if took := time.Since(start); took > 2*time.Second { // without the release it takes the lease
+			t.Errorf("hand-over took %v, the lease is 3s", took)
 		} else {
 			t.Logf("hand-over took %v", took)
 		}
