@@ -73,7 +73,7 @@ func (w *recordWriter) keys(k keys) {
 // a job together. A state has each configuration once, so its address tells it apart.
 func byConfig(tasks iter.Seq[*api.ScheduledTask]) iter.Seq[*api.ScheduledTask] {
 	type group struct {
-		job   *api.JobKey
+		job   string
 		tasks []*api.ScheduledTask
 	}
 	var groups []*group
@@ -84,13 +84,13 @@ func byConfig(tasks iter.Seq[*api.ScheduledTask]) iter.Seq[*api.ScheduledTask] {
 		if g == nil {
 			g = &group{}
 			if config != nil {
-				g.job = config.Job
+				g.job = schema.JobKeyString(config.Job)
 			}
 			of[config], groups = g, append(groups, g)
 		}
 		g.tasks = append(g.tasks, task)
 	}
-	slices.SortStableFunc(groups, func(a, b *group) int { return compareJobs(a.job, b.job) })
+	slices.SortStableFunc(groups, func(a, b *group) int { return cmp.Compare(a.job, b.job) })
 	return func(yield func(*api.ScheduledTask) bool) {
 		for _, g := range groups {
 			for _, task := range g.tasks {
@@ -100,18 +100,6 @@ func byConfig(tasks iter.Seq[*api.ScheduledTask]) iter.Seq[*api.ScheduledTask] {
 			}
 		}
 	}
-}
-
-// compareJobs puts jobs into some order in which equal ones are neighbours.
-func compareJobs(a, b *api.JobKey) int {
-	if a == b {
-		return 0
-	} else if a == nil {
-		return -1
-	} else if b == nil {
-		return 1
-	}
-	return cmp.Or(cmp.Compare(a.Role.Get(), b.Role.Get()), cmp.Compare(a.Environment.Get(), b.Environment.Get()), cmp.Compare(a.Name.Get(), b.Name.Get()))
 }
 
 // add puts an op into the current record.

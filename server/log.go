@@ -3,6 +3,7 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/scheduler-store/scheduler-store/internal/view"
@@ -74,20 +75,13 @@ func parsePosition(text string) (persistence.Position, error) {
 	return persistence.Position(n), nil
 }
 
-// newestFirst takes from keys, which are in order, the last limit ones before a
-// position. Of several at one position that of the newest epoch is in the history:
-// the others were landed beyond a seal by a writer that was deposed.
+// newestFirst takes from keys, which are in order, the last limit ones of the history
+// before a position.
 func newestFirst(keys []blob.EntryKey, before persistence.Position, limit int) (page []blob.EntryKey, more bool) {
-	page = []blob.EntryKey{}
-	for i := len(keys) - 1; i >= 0; i-- {
-		k := keys[i]
-		if k.Position >= before || len(page) > 0 && page[len(page)-1].Position == k.Position {
-			continue
-		}
-		if len(page) == limit {
-			return page, true
-		}
-		page = append(page, k)
+	page = slices.DeleteFunc(blob.WithoutOrphans(keys), func(k blob.EntryKey) bool { return k.Position >= before })
+	slices.Reverse(page)
+	if len(page) > limit {
+		return page[:limit], true
 	}
 	return page, false
 }

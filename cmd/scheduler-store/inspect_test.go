@@ -12,6 +12,7 @@ import (
 	schedulerstore "github.com/scheduler-store/scheduler-store"
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
+	"github.com/scheduler-store/scheduler-store/internal/view"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
@@ -152,9 +153,13 @@ func TestLogList(t *testing.T) {
 func TestEntriesBeyondASealAreMarked(t *testing.T) {
 	keys := []blob.EntryKey{{Epoch: 0, Position: 0}, {Epoch: 1, Position: 1}, {Epoch: 1, Position: 2}, {Epoch: 1, Position: 3},
 		{Epoch: 2, Position: 3}, {Epoch: 1, Position: 4}, {Epoch: 2, Position: 4}}
-	orphans := beyondSeals(keys)
+	entries := []*view.Entry{}
+	for _, k := range keys {
+		entries = append(entries, &view.Entry{Position: k.Position, Epoch: k.Epoch})
+	}
+	markOrphans(entries, blob.WithoutOrphans(keys))
 	for i, k := range keys {
-		if want := i == 3 || i == 5; orphans[place{k.Position, k.Epoch}] != want {
+		if want := i == 3 || i == 5; entries[i].Orphan != want {
 			t.Errorf("%v: orphan %v, want %v", k, !want, want)
 		}
 	}

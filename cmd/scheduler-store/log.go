@@ -57,7 +57,7 @@ func listEntries(ctx context.Context, log *blob.Log, before uint64, limit uint) 
 	if err != nil {
 		return nil, err
 	}
-	orphans := beyondSeals(keys)
+	history := blob.WithoutOrphans(keys)
 	if before > 0 {
 		keys = slices.DeleteFunc(keys, func(k blob.EntryKey) bool { return uint64(k.Position) >= before })
 	}
@@ -69,36 +69,20 @@ func listEntries(ctx context.Context, log *blob.Log, before uint64, limit uint) 
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range entries {
-		e.Orphan = orphans[place{e.Position, e.Epoch}]
-	}
+	markOrphans(entries, history)
 	return entries, nil
 }
 
-// place is where an entry lies.
-type place struct {
-	position persistence.Position
-	epoch    persistence.Epoch
-}
-
-// beyondSeals finds the entries that a deposed writer landed beyond its seal, where
-// the keys alone show it: an entry of a larger epoch is at their position or before.
-func beyondSeals(keys []blob.EntryKey) map[place]bool {
-	orphans := map[place]bool{}
-	var newest persistence.Epoch
-	for i := 0; i < len(keys); { // by position, then epoch
-		end := i
-		for end < len(keys) && keys[end].Position == keys[i].Position {
-			newest = max(newest, keys[end].Epoch)
-			end++
-		}
-		for ; i < end; i++ {
-			if keys[i].Epoch < newest {
-				orphans[place{keys[i].Position, keys[i].Epoch}] = true
-			}
-		}
+// markOrphans marks the entries that are not of the history.
+func markOrphans(entries []*view.Entry, history []blob.EntryKey) {
+	epochs := map[persistence.Position]persistence.Epoch{}
+	for _, k := range history {
+		epochs[k.Position] = k.Epoch
 	}
-	return orphans
+	for _, e := range entries {
+		epoch, ok := epochs[e.Position]
+		e.Orphan = !ok || epoch != e.Epoch
+	}
 }
 
 func (c *command) printEntries(entries []*view.Entry) error {

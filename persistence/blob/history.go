@@ -62,7 +62,7 @@ func (l *Log) find(ctx context.Context, number persistence.TransactionNumber) (*
 	if err != nil {
 		return nil, err
 	}
-	keys = withoutOrphans(keys)
+	keys = WithoutOrphans(keys)
 	// First numbers grow along the log, also over what is no part of the history:
 	// entries beyond a gap or a seal at its end, seals where the rest was collected.
 	var found *Header     // of the last entry that was seen to begin at number or before
@@ -102,11 +102,11 @@ func (l *Log) find(ctx context.Context, number persistence.TransactionNumber) (*
 	return nil, l.gone(ctx, keys[after].Epoch, keys[after].Position-1, number)
 }
 
-// withoutOrphans drops the keys of what a deposed writer landed beyond its seal, where
-// the keys alone show it: an entry of a larger epoch is at their position or before.
-// It writes to keys.
-func withoutOrphans(keys []EntryKey) []EntryKey {
-	kept := keys[:0]
+// WithoutOrphans returns the keys, which are in order, without those of what a deposed
+// writer landed beyond its seal, where the keys alone show it: an entry of a larger
+// epoch is at their position or before. Of one position at most one is left.
+func WithoutOrphans(keys []EntryKey) []EntryKey {
+	kept := make([]EntryKey, 0, len(keys))
 	var newest persistence.Epoch
 	for i, k := range keys { // by position, then epoch
 		if last := i+1 == len(keys) || keys[i+1].Position != k.Position; last && k.Epoch >= newest {
