@@ -1,6 +1,7 @@
 package durability
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -78,7 +79,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 		for b.Loop() {
 			packedBytes = 0
 			for at := 0; at < len(raw); at += 8 << 20 {
-				body, _ := codec.Pack(nil, raw[at:min(at+8<<20, len(raw))])
+				body, _ := codec.Pack(bytes.Clone(raw[at:min(at+8<<20, len(raw))]), 0)
 				packedBytes += len(body)
 			}
 		}

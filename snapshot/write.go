@@ -77,7 +77,7 @@ func (m *Manifest) writeParts(ctx context.Context, b *bucket.Bucket, c *packed.C
 		m.Records += count
 		uploads.Go(func() error {
 			var body []byte
-			body, part.Compression = c.Pack(nil, raw)
+			body, part.Compression = c.Pack(raw, 0)
 			part.Bytes, part.SHA256 = len(body), sha256.Sum256(body)
 			_, err := b.Create(ctx, m.folder.partKey(i), body)
 			return err

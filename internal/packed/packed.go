@@ -11,6 +11,7 @@ package packed
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -31,10 +32,15 @@ const MaxRaw = 64 << 20
 // overhead and the time are more than what is saved.
 const minCompress = 256
 
+// minSaved is the part of the raw bytes that compressing must save, one in so many:
+// less does not pay for unpacking, each time it is read.
+const minSaved = 8
+
 // Codec compresses and decompresses. It may be used by many goroutines.
 type Codec struct {
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
+	scratch sync.Pool // of *[]byte, which compressed bodies are tried in
 }
 
 // NewCodec returns a Codec for use with up to concurrency goroutines at once;
@@ -49,17 +55,23 @@ func NewCodec(concurrency int) (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("zstd decoder: %w", err)
 	}
-	return &Codec{encoder, decoder}, nil
+	return &Codec{encoder: encoder, decoder: decoder, scratch: sync.Pool{New: func() any { return new([]byte) }}}, nil
 }
 
-// Pack appends the body of raw to dst and says how it is stored.
-func (c *Codec) Pack(dst, raw []byte) ([]byte, Compression) {
-	if len(raw) >= minCompress {
-		if packed := c.encoder.EncodeAll(raw, dst); len(packed)-len(dst) < len(raw) {
-			return packed, Zstd
-		}
+// Pack replaces b[from:], the raw records of a body, by the body, in place, and says
+// how it is stored.
+func (c *Codec) Pack(b []byte, from int) ([]byte, Compression) {
+	raw := b[from:]
+	if len(raw) < minCompress {
+		return b, None
 	}
-	return append(dst, raw...), None
+	scratch := c.scratch.Get().(*[]byte)
+	defer c.scratch.Put(scratch)
+	*scratch = c.encoder.EncodeAll(raw, (*scratch)[:0])
+	if packed := *scratch; len(packed) <= len(raw)-len(raw)/minSaved {
+		return append(b[:from], packed...), Zstd
+	}
+	return b, None
 }
 
 // Unpack returns the raw records of a body, which must be size bytes.

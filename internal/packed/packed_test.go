@@ -25,7 +25,7 @@ func pack(c *Codec, records ...[]byte) (body, raw []byte, compression Compressio
 	for _, r := range records {
 		raw = AppendRecord(raw, r)
 	}
-	body, compression = c.Pack(nil, raw)
+	body, compression = c.Pack(bytes.Clone(raw), 0)
 	return body, raw, compression
 }
 
@@ -80,11 +80,11 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 	}
 }
 
-func TestPackAppends(t *testing.T) {
+func TestPackKeepsWhatIsBefore(t *testing.T) {
 	c := newCodec(t)
 	for _, record := range [][]byte{[]byte("small"), bytes.Repeat([]byte("large "), 1000)} {
 		_, raw, _ := pack(c, record)
-		got, compression := c.Pack([]byte("header"), raw)
+		got, compression := c.Pack(append([]byte("header"), raw...), len("header"))
 		body, ok := bytes.CutPrefix(got, []byte("header"))
 		if !ok {
 			t.Fatalf("the header became %q", got[:6])
@@ -183,7 +183,7 @@ func TestCodecIsForManyGoroutines(t *testing.T) {
 		all.Go(func() {
 			want := bytes.Repeat([]byte{byte(i), 1, 2, 3}, 10_000)
 			for range 20 {
-				body, compression := c.Pack(nil, want)
+				body, compression := c.Pack(bytes.Clone(want), 0)
 				if raw, err := c.Unpack(body, compression, len(want)); err != nil || !bytes.Equal(raw, want) {
 					t.Errorf("%d: %v", i, err)
 				}

@@ -201,10 +201,7 @@ func TestSlowReaderMeetsASealOnACollectedKey(t *testing.T) {
 		leader.snapshot()
 		c.collect(2)
 		leader.write("c", "d")
-		object, err := late.reader.seal(map[persistence.Point][]byte{}, 2, persistence.NewWriterID())
-		if err != nil {
-			t.Fatal(err)
-		}
+		object := late.reader.seal(map[persistence.Point][]byte{}, 2, persistence.NewWriterID())
 		c.mem.Put(Key(1, 2), object)
 		if err := slow.reader.CatchUp(c.ctx); err != nil || slow.state.has() != "a b c d" {
 			t.Errorf("slow reader has %q, %v", slow.state.has(), err)

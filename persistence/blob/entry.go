@@ -122,20 +122,25 @@ var ErrNewerFormat = persistence.ErrNewerFormat
 
 // encode makes an entry's object of its header and its body's raw bytes; it sets
 // the header's sizes and hashes.
-func encode(c *packed.Codec, h *Header, raw []byte) (object []byte, hash persistence.Hash, err error) {
-	if len(raw) > packed.MaxRaw {
-		return nil, hash, fmt.Errorf("entry of %d bytes, more than the %d allowed", len(raw), packed.MaxRaw)
-	}
-	object = make([]byte, headerSize, headerSize+len(raw))
-	object, h.Compression = c.Pack(object, raw)
-	body := object[headerSize:]
-	h.RawSize, h.BodySize, h.BodyHash = len(raw), len(body), sha256.Sum256(body)
-	h.put(object)
-	return object, sha256.Sum256(object[:headerSize]), nil
+func encode(c *packed.Codec, h *Header, raw []byte) (object []byte, hash persistence.Hash) {
+	object = append(make([]byte, headerSize, headerSize+len(raw)), raw...)
+	object = h.pack(c, object)
+	return object, h.put(object)
 }
 
-// put writes the header to the first headerSize bytes of b.
-func (h *Header) put(b []byte) {
+// pack packs the body of an object in which the raw bytes lie behind the room for
+// the header, and notes in the header what became of it. An object with more than
+// packed.MaxRaw raw bytes could not be read again: callers let none come to be.
+func (h *Header) pack(c *packed.Codec, object []byte) []byte {
+	h.RawSize = len(object) - headerSize
+	object, h.Compression = c.Pack(object, headerSize)
+	body := object[headerSize:]
+	h.BodySize, h.BodyHash = len(body), sha256.Sum256(body)
+	return object
+}
+
+// put writes the header to the first headerSize bytes of b and returns the entry's hash.
+func (h *Header) put(b []byte) persistence.Hash {
 	copy(b, magic[:])
 	binary.BigEndian.PutUint16(b[8:], formatVersion)
 	b[10], b[11] = byte(h.Kind), byte(h.Compression)
@@ -152,6 +157,7 @@ func (h *Header) put(b []byte) {
 	binary.BigEndian.PutUint32(b[112:], uint32(h.BodySize))
 	copy(b[116:], h.BodyHash[:])
 	binary.BigEndian.PutUint32(b[headerCRC:], crc32.Checksum(b[:headerCRC], castagnoli))
+	return sha256.Sum256(b[:headerSize])
 }
 
 // decodeHeader reads a header and checks all of it that can be checked alone.

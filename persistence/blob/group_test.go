@@ -85,10 +85,7 @@ func TestEntriesAreNoLargerThanTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const most = 1000
 		c := newCell(t)
-		p := c.process()
-		p.log = c.open(Options{EntryBytes: most})
-		p.reader = p.log.NewReader(p.state)
-		p.lead(1)
+		p := c.leaderWith(Options{EntryBytes: most})
 		c.slow(time.Second)
 		p.write("so that it knows how long a PUT takes")
 		var want []string
@@ -119,53 +116,6 @@ func TestEntrySizeIsBoundedByTheFormat(t *testing.T) {
 	if o := (Options{EntryBytes: 1 << 40, MaxRecordBytes: 1 << 40}).withDefaults(); o.EntryBytes > packed.MaxRaw || o.MaxRecordBytes+packed.RecordSize(0) > packed.MaxRaw {
 		t.Errorf("entries of %d bytes and records of %d, more than a reader takes", o.EntryBytes, o.MaxRecordBytes)
 	}
-}
-
-// Under a steady load of small records the entries are spaced out: about
-// paceParallel are on their way, and the rest waits for company.
-func TestBusyLogSendsFewEntries(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCell(t)
-		p := c.leader(1)
-		c.slow(600 * time.Millisecond)
-		for range 60 { // so that it knows how long a PUT takes
-			p.write("x")
-		}
-		before := c.mem.CountOf(memdriver.Create, memdriver.Under(logPrefix))
-		var results []*result
-		for i := range 6000 {
-			results = append(results, p.send(fmt.Sprint(i)))
-			time.Sleep(time.Millisecond)
-		}
-		for _, r := range results {
-			if err := r.wait(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		// One each 100 ms, for 6 s.
-		if n := c.mem.CountOf(memdriver.Create, memdriver.Under(logPrefix)) - before; n < 50 || n > 65 {
-			t.Errorf("6,000 records in 6 s took %d entries, want about 60", n)
-		}
-	})
-}
-
-// A record that nobody is on the way before is sent at once, whatever PUTs took
-// before.
-func TestIdleLogSendsAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCell(t)
-		p := c.leader(1)
-		slow := c.slow(time.Minute)
-		for range 20 {
-			p.write("x")
-		}
-		slow.Stop()
-		start := time.Now()
-		p.write("a", "b")
-		if took := time.Since(start); took > 0 {
-			t.Errorf("two records, one after another, waited %v", took)
-		}
-	})
 }
 
 // What the leader's reader keeps of the chain does not grow for ever, and is still

@@ -93,9 +93,11 @@ type process struct {
 	acked  chan string // records in the order of their acknowledgement
 }
 
-func (c *cell) process() *process {
+func (c *cell) process() *process { return c.processWith(Options{}) }
+
+func (c *cell) processWith(o Options) *process {
 	c.Helper()
-	p := &process{cell: c, log: c.open(Options{}), state: &state{}, acked: make(chan string, 10_000)}
+	p := &process{cell: c, log: c.open(o), state: &state{}, acked: make(chan string, 10_000)}
 	p.reader = p.log.NewReader(p.state)
 	return p
 }
@@ -111,6 +113,9 @@ func (p *process) lead(epoch persistence.Epoch) *process {
 	p.Cleanup(func() { w.Stop(fmt.Errorf("test ended")) })
 	return p
 }
+
+// leaderWith is a process that leads epoch 1 with options.
+func (c *cell) leaderWith(o Options) *process { return c.processWith(o).lead(1) }
 
 // leader is a process that leads.
 func (c *cell) leader(epoch persistence.Epoch) *process { return c.process().lead(epoch) }

@@ -29,12 +29,9 @@ func (r *Reader) Lead(ctx context.Context, epoch persistence.Epoch, id persisten
 		if r.at.Epoch >= epoch {
 			return nil, &EpochError{epoch, r.at.Epoch + 1, fmt.Sprintf("the log is in epoch %d already", r.at.Epoch)}
 		}
-		object, err := r.seal(seals, epoch, id)
-		if err != nil {
-			return nil, err
-		}
+		object := r.seal(seals, epoch, id)
 		sent := time.Now()
-		_, err = r.log.bucket.Create(ctx, Key(r.at.Epoch, r.at.Next), object)
+		_, err := r.log.bucket.Create(ctx, Key(r.at.Epoch, r.at.Next), object)
 		took := time.Since(sent)
 		if errors.Is(err, bucket.ErrExists) {
 			continue // an entry, or another's seal: it is read, and followed
@@ -59,12 +56,12 @@ func (r *Reader) Lead(ctx context.Context, epoch persistence.Epoch, id persisten
 
 // seal returns the object of the seal for the reader's point, the same for the
 // same point however often it is tried.
-func (r *Reader) seal(seals map[persistence.Point][]byte, epoch persistence.Epoch, id persistence.WriterID) ([]byte, error) {
-	if object := seals[r.at]; object != nil {
-		return object, nil
+func (r *Reader) seal(seals map[persistence.Point][]byte, epoch persistence.Epoch, id persistence.WriterID) []byte {
+	object := seals[r.at]
+	if object == nil {
+		object, _ = encode(r.log.codec, &Header{Kind: KindSeal, Position: r.at.Next, Epoch: r.at.Epoch, Writer: id,
+			Prev: r.at.Hash, Committed: r.at.Next, First: r.at.Transaction + 1, Time: time.Now()}, sealBody(epoch))
+		seals[r.at] = object
 	}
-	object, _, err := encode(r.log.codec, &Header{Kind: KindSeal, Position: r.at.Next, Epoch: r.at.Epoch, Writer: id,
-		Prev: r.at.Hash, Committed: r.at.Next, First: r.at.Transaction + 1, Time: time.Now()}, sealBody(epoch))
-	seals[r.at] = object
-	return object, err
+	return object
 }

@@ -207,10 +207,7 @@ func TestNothingIsClaimedOfWhatASnapshotCovers(t *testing.T) {
 			if err := other.reader.CatchUp(c.ctx); err != nil {
 				t.Fatal(err)
 			}
-			object, err := other.reader.seal(map[persistence.Point][]byte{}, 9, persistence.NewWriterID())
-			if err != nil {
-				t.Fatal(err)
-			}
+			object := other.reader.seal(map[persistence.Point][]byte{}, 9, persistence.NewWriterID())
 			sealed = object
 			c.mem.Put(key, sealed)
 			next := c.process()

@@ -27,6 +27,13 @@ type Options struct {
 	// EntryBytes is the size of the records at which a group is closed while
 	// others are on their way, in bytes; default 1 MiB.
 	EntryBytes int
+	// Linger is how long a record waits for company before its entry is sent, unless
+	// that is full; default 0. It saves requests and makes every commit slower.
+	Linger time.Duration
+	// MaxPutsPerSecond caps the entries that are sent, which bounds what they cost:
+	// at S3's list price of $0.005 for 1,000, one a second is $13 a month. Entries then
+	// grow up to 8 MiB. Default 0, no cap. Close does not wait for it.
+	MaxPutsPerSecond float64
 	// MaxRecordBytes bounds one record; default 16 MiB.
 	MaxRecordBytes int
 	// QueueBytes is what may wait to be sent before WaitRoom makes callers wait;

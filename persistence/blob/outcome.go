@@ -79,15 +79,15 @@ func (w *Writer) deposedFrom(cause error) (persistence.Position, error) {
 		if !errors.Is(u.err, bucket.ErrExists) {
 			continue
 		}
-		key := Key(u.epoch, u.position())
-		found, err := w.log.read(ctx, u.epoch, u.position())
+		key := Key(u.header.Epoch, u.position())
+		found, err := w.log.read(ctx, u.header.Epoch, u.position())
 		if err != nil {
 			return nowhere, fmt.Errorf("%w (reading what is there: %v)", cause, err)
 		}
 		if found.Kind != KindSeal {
 			return nowhere, fmt.Errorf("another writer %s has put an entry at %s of this writer's epoch: was the lease object deleted?", found.Writer, key)
 		}
-		cause = fmt.Errorf("epoch %d was ended at position %d by writer %s, the leader of epoch %d", u.epoch, u.position(), found.Writer, found.NextEpoch)
+		cause = fmt.Errorf("epoch %d was ended at position %d by writer %s, the leader of epoch %d", u.header.Epoch, u.position(), found.Writer, found.NextEpoch)
 		names, err := snapshot.List(ctx, w.log.bucket, nil)
 		if err != nil {
 			return nowhere, fmt.Errorf("%w (listing the snapshots: %v)", cause, err)

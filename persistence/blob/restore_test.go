@@ -96,7 +96,7 @@ func TestRestoreWaitsForAllBeforeIt(t *testing.T) {
 		a := p.send("a")
 		synctest.Wait()
 		// The state is of the point behind a, which is not durable yet.
-		after := p.writer.flight[0].after
+		after := p.writer.flight[0].after()
 		m, err := snapshot.WriteIn(c.ctx, p.log.bucket, p.log.codec, RestoreFolder(after),
 			snapshot.Source{Cell: p.log.cell.ID, At: after, Records: each([]string{"x"})}, 1)
 		if err != nil {
@@ -503,10 +503,7 @@ func sampleRestore(t testing.TB, c *packed.Codec, r *Restore, change func(h *Hea
 	for _, r := range records {
 		raw = packed.AppendRecord(raw, r)
 	}
-	object, _, err := encode(c, &h, raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	object, _ := encode(c, &h, raw)
 	return object
 }
 
@@ -578,11 +575,8 @@ func TestRestoreOfANewerVersionIsNotCalledDamaged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		object, _, err := encode(p.log.codec, &Header{Kind: KindRestore, Position: 2, Epoch: 1, Prev: p.reader.at.Hash, Committed: 2, First: 2, Count: 1,
+		object, _ := encode(p.log.codec, &Header{Kind: KindRestore, Position: 2, Epoch: 1, Prev: p.reader.at.Hash, Committed: 2, First: 2, Count: 1,
 			Time: time.Now()}, packed.AppendRecord(nil, record))
-		if err != nil {
-			t.Fatal(err)
-		}
 		c.mem.Put(Key(1, 2), object)
 		if got, err := c.recovers(); !IsNewerFormat(err) || errors.Is(err, ErrDamaged) || errors.Is(err, bucket.ErrNotExist) || !strings.Contains(fmt.Sprint(err), Key(1, 2)) {
 			t.Errorf("recovered %q, %v; want that it is newer", got, err)

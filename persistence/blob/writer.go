@@ -43,10 +43,10 @@ type Writer struct {
 	uploads sync.WaitGroup
 
 	// Of the run goroutine alone.
-	next     persistence.Point // where the next entry goes
-	flight   []*upload         // on their way or waiting for earlier ones, by position
-	lastSend time.Time
-	pace     pace
+	next   persistence.Point     // where the next entry goes; its hash is in before
+	before chan persistence.Hash // gets the hash of the entry before next, once that is encoded
+	flight []*upload             // on their way or waiting for earlier ones, by position
+	pace   pace
 }
 
 // pending is a record that waits.
@@ -58,33 +58,13 @@ type pending struct {
 	restore *Restore
 }
 
-// upload is one entry from its first PUT on.
-type upload struct {
-	object  []byte
-	records []pending
-	after   persistence.Point // the point behind the entry
-	epoch   persistence.Epoch
-	first   persistence.TransactionNumber
-	restore bool
-	sent    time.Time
-	landed  bool
-	err     error // its answer, once the run goroutine has it
-}
-
-// answer is what became of an upload's PUT.
-type answer struct {
-	*upload
-	err error
-}
-
-func (u *upload) position() persistence.Position { return u.after.Next - 1 }
-
 // newWriter starts the writer behind the reader's point. latency is what the
 // seal's PUT took: the first guess of what others will take.
 func newWriter(r *Reader, epoch persistence.Epoch, id persistence.WriterID, latency time.Duration) *Writer {
 	w := &Writer{log: r.log, reader: r, epoch: epoch, id: id, last: r.at.Transaction, next: r.at,
 		room: make(chan struct{}), wake: make(chan struct{}, 1), answers: make(chan answer, r.log.cell.Window),
-		bases: make(chan snapshot.Name), done: make(chan struct{}), pace: pace{latency}}
+		bases: make(chan snapshot.Name), done: make(chan struct{}), pace: newPace(r.log.options, latency), before: make(chan persistence.Hash, 1)}
+	w.before <- r.at.Hash
 	w.ctx, w.stop = context.WithCancelCause(context.Background())
 	go w.run()
 	return w
@@ -252,8 +232,8 @@ func (w *Writer) send() (time.Duration, error) {
 			w.mu.Unlock()
 			return 0, nil
 		}
-		if len(w.flight) > 0 && w.queueBytes < w.log.options.EntryBytes {
-			if wait := w.pace.wait(time.Since(w.lastSend)); wait > 0 {
+		if !w.closing { // else nobody else comes, and the next leader waits
+			if wait := w.pace.wait(time.Now(), w.queue[0].since, len(w.flight) > 0, w.full()); wait > 0 {
 				w.mu.Unlock()
 				return wait, nil
 			}
@@ -266,12 +246,24 @@ func (w *Writer) send() (time.Duration, error) {
 	}
 }
 
+// full tells whether what waits fills an entry. It needs the lock.
+func (w *Writer) full() bool {
+	return w.queueBytes >= w.pace.entryBytes || len(w.queue) >= maxEntryRecords
+}
+
+// maxEntryRecords bounds the records of one entry, so that many tiny ones do not
+// make one that takes a reader much more memory than its bytes.
+const maxEntryRecords = 1 << 16
+
 // take removes one entry's records from the queue. A restore, which is the last, goes
 // alone.
 func (w *Writer) take() []pending {
 	n, size := 0, 0
-	for n < len(w.queue) && (n == 0 || w.queue[n].restore == nil && size+packed.RecordSize(len(w.queue[n].record)) <= w.log.options.EntryBytes) {
+	for n < min(len(w.queue), maxEntryRecords) {
 		size += packed.RecordSize(len(w.queue[n].record))
+		if n > 0 && (w.queue[n].restore != nil || size > w.pace.entryBytes) {
+			break
+		}
 		n++
 	}
 	records := w.queue[:n:n]
@@ -286,112 +278,6 @@ func (w *Writer) take() []pending {
 	w.room = make(chan struct{})
 	return records
 }
-
-// upload makes an entry of the records and sends it. From here on its position
-// belongs to these bytes.
-func (w *Writer) upload(records []pending) error {
-	h := Header{Kind: KindRecords, Position: w.next.Next, Epoch: w.epoch, Writer: w.id, Prev: w.next.Hash,
-		Committed: w.acknowledged(), First: w.next.Transaction + 1, Count: len(records), Time: time.Now()}
-	object, hash, err := w.encode(&h, records)
-	if err != nil {
-		w.mu.Lock()
-		w.queue = append(records, w.queue...) // never sent
-		w.mu.Unlock()
-		return err
-	}
-	u := &upload{object: object, records: records, epoch: w.epoch, first: h.First, restore: h.Kind == KindRestore, sent: time.Now(),
-		after: persistence.Point{Epoch: w.epoch, Next: h.Position + 1, Transaction: w.next.Transaction + persistence.TransactionNumber(len(records)), Hash: hash}}
-	w.next, w.lastSend = u.after, u.sent
-	w.flight = append(w.flight, u)
-	w.log.metrics.uploads.Set(float64(len(w.flight)))
-	w.uploads.Go(func() {
-		_, err := w.log.bucket.Create(w.ctx, Key(u.epoch, u.position()), u.object)
-		w.answers <- answer{u, err}
-	})
-	return nil
-}
-
-// encode makes the entry's object, which is a restore if its only record is.
-func (w *Writer) encode(h *Header, records []pending) (object []byte, hash persistence.Hash, err error) {
-	if restore := records[0].restore; restore != nil {
-		h.Kind = KindRestore
-		if err := restore.check(h); err != nil {
-			return nil, hash, err
-		}
-	}
-	size := 0
-	for _, p := range records {
-		size += packed.RecordSize(len(p.record))
-	}
-	raw := make([]byte, 0, size)
-	for _, p := range records {
-		raw = packed.AppendRecord(raw, p.record)
-	}
-	return encode(w.log.codec, h, raw)
-}
-
-// acknowledged counts the positions known to be durable.
-func (w *Writer) acknowledged() persistence.Position {
-	if len(w.flight) > 0 {
-		return w.flight[0].position()
-	}
-	return w.next.Next
-}
-
-// settle takes an upload's answer: an entry is acknowledged when it and all before
-// it have landed. An error ends the writer: after a restore it is ErrRestored.
-func (w *Writer) settle(u *upload, err error) error {
-	if u.err = err; err != nil {
-		return err
-	}
-	u.landed = true
-	w.pace.observe(time.Since(u.sent))
-	for len(w.flight) > 0 && w.flight[0].landed {
-		w.acknowledge(w.flight[0])
-		w.flight[0] = nil
-		w.flight = w.flight[1:]
-	}
-	w.log.metrics.uploads.Set(float64(len(w.flight)))
-	if u.restore {
-		return ErrRestored
-	}
-	return nil
-}
-
-func (w *Writer) acknowledge(u *upload) {
-	if !u.restore { // whose state the reader has yet to load
-		w.reader.advance(u.after)
-	}
-	now := time.Now()
-	for i, p := range u.records {
-		ack := persistence.Ack{Commit: persistence.Commit{Transaction: u.first + persistence.TransactionNumber(i), Position: u.position(), Epoch: u.epoch}}
-		if i == len(u.records)-1 {
-			ack.After = &u.after
-		}
-		w.log.metrics.commitSeconds.Observe(now.Sub(p.since).Seconds())
-		p.done(ack, nil)
-	}
-	m := w.log.metrics
-	m.entriesWritten.Inc()
-	m.recordsWritten.Add(float64(len(u.records)))
-	m.bytesWritten.Add(float64(len(u.object)))
-	m.entryRecords.Observe(float64(len(u.records)))
-}
-
-// pace spaces out the entries of a busy log, so that each carries more and fewer
-// requests are paid for: an idle log sends at once; a busy one keeps about
-// paceParallel uploads on their way, unless an entry is full.
-type pace struct {
-	latency time.Duration // of uploads lately
-}
-
-const paceParallel = 6
-
-func (p *pace) observe(latency time.Duration) {
-	p.latency += (latency - p.latency) / 8
-}
-
-func (p *pace) wait(sinceLast time.Duration) time.Duration { return p.latency/paceParallel - sinceLast }
 
 // Snapshotted tells the writer of a snapshot of its own history, so that what the
 // reader keeps to compare newer ones with does not grow for ever.
