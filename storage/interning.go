@@ -12,20 +12,21 @@ import (
 //
 // The pool is part of the version like every other tree. It is keyed by the SHA-256 of
 // the canonical encoding, so that equal hashes mean equal configurations even if
-// somebody tries to make them collide.
+// somebody tries to make them collide. What is in the pool never changes: the tree
+// holds pointers, as each write copies nodes of it.
 type pooledConfig struct {
 	sum    [sha256.Size]byte
 	config *api.TaskConfig
 	tasks  int // tasks that have it, at least 1
 }
 
-func lessConfig(a, b pooledConfig) bool { return bytes.Compare(a.sum[:], b.sum[:]) < 0 }
+func lessConfig(a, b *pooledConfig) bool { return bytes.Compare(a.sum[:], b.sum[:]) < 0 }
 
 // configChanges are the configurations that the tasks of one call take and leave. The
 // zero value with a pool is good. However many of the tasks share a configuration, it
 // is hashed once, and the pool is told once, by apply.
 type configChanges struct {
-	pool *tree[pooledConfig]
+	pool *tree[*pooledConfig]
 	// Changes are found by any pointer that was met, and by the hash.
 	byPointer map[*api.TaskConfig]*configChange
 	byHash    map[[sha256.Size]byte]*configChange
@@ -77,8 +78,8 @@ func (c *configChanges) hash(config *api.TaskConfig) *configChange {
 	known, ok := c.byHash[sum]
 	if !ok {
 		known = &configChange{entry: pooledConfig{sum: sum, config: config}}
-		if pooled, ok := c.pool.get(known.entry); ok {
-			known.entry = pooled
+		if pooled, ok := c.pool.get(&known.entry); ok {
+			known.entry = *pooled
 		}
 		c.byHash[sum] = known
 	}
@@ -93,9 +94,9 @@ func (c *configChanges) apply() {
 		switch {
 		case change.delta == 0:
 		case entry.tasks > 0:
-			c.pool.set(entry)
+			c.pool.set(&entry)
 		default:
-			c.pool.delete(entry)
+			c.pool.delete(&entry)
 		}
 	}
 }

@@ -39,7 +39,7 @@ type taskTrees struct {
 	byJob    index[*api.JobKey]
 	byHost   index[string]
 	byStatus index[api.ScheduleStatus]
-	configs  tree[pooledConfig]
+	configs  tree[*pooledConfig]
 }
 
 func newTaskTrees() taskTrees {
