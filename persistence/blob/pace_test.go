@@ -135,9 +135,14 @@ func TestRecordsOfAnEntryAreBounded(t *testing.T) {
 		p.write("so that it knows how long a PUT takes")
 		first := p.send("first")
 		synctest.Wait()
+		before := c.entries()
 		var last *result
 		for range maxEntryRecords + 1 {
 			last = p.send("")
+		}
+		synctest.Wait()
+		if n := c.entries() - before; n != 1 {
+			t.Errorf("%d entries were sent at once, want the full one", n)
 		}
 		if first.wait() != nil || last.wait() != nil || last.ack.Position != first.ack.Position+2 {
 			t.Errorf("the first at position %d, the last at %d: %v", first.ack.Position, last.ack.Position, last.err)
