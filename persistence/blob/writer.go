@@ -305,7 +305,7 @@ func (w *Writer) upload(records []pending) error {
 	w.flight = append(w.flight, u)
 	w.log.metrics.uploads.Set(float64(len(w.flight)))
 	w.uploads.Go(func() {
-		_, err := w.log.bucket.Create(w.ctx, Key(u.epoch, u.position()), u.object)
+		_, err := w.log.hedger.Create(w.ctx, Key(u.epoch, u.position()), u.object)
 		w.answers <- answer{u, err}
 	})
 	return nil
