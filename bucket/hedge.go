@@ -111,14 +111,10 @@ func hedge[T any](ctx context.Context, h *Hedger, r hedged[T]) (T, error) {
 	if !h.isOn {
 		return r.send(ctx)
 	}
-	start := time.Now()
 	after := r.trigger.begin(r.size)
 	if after == never {
-		value, err := r.send(ctx)
-		if r.isClear(err) {
-			r.trigger.observe(r.size, time.Since(start))
-		}
-		return value, err
+		only := r.first(ctx)
+		return only.value, only.err
 	}
 	firstCtx, cancelFirst := context.WithCancel(ctx)
 	defer cancelFirst()
@@ -139,10 +135,9 @@ func hedge[T any](ctx context.Context, h *Hedger, r hedged[T]) (T, error) {
 			cancelFirst()
 		}
 	})
-	value, err := r.send(firstCtx)
-	first, took := &answer[T]{value, err}, time.Since(start)
+	first := r.first(firstCtx)
 	if !timer.Stop() {
-		if r.isClear(err) {
+		if r.isClear(first.err) {
 			cancelSecond()
 		}
 		<-ended
@@ -151,10 +146,18 @@ func hedge[T any](ctx context.Context, h *Hedger, r hedged[T]) (T, error) {
 	if got == second {
 		h.bucket.metrics.hedgesWon.WithLabelValues(string(r.operation)).Inc()
 	}
-	if r.isClear(got.err) {
-		r.trigger.observe(r.size, took) // of a first try that was overtaken, it is the least that it would have taken
-	}
 	return got.value, got.err
+}
+
+// first makes the first try, and notes what it took if it was answered. What a
+// second try overtook is left out: the budget keeps that to a few.
+func (r *hedged[T]) first(ctx context.Context) *answer[T] {
+	start := time.Now()
+	value, err := r.send(ctx)
+	if r.isClear(err) {
+		r.trigger.observe(r.size, time.Since(start))
+	}
+	return &answer[T]{value, err}
 }
 
 // pick makes one answer of two. second is nil if there was no second try.

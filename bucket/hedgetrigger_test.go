@@ -253,7 +253,7 @@ func TestStoreThatGetsSlowAsAWholeIsSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newTimes(0.2, 0)
 		h := s.hedger(bucket.HedgeOn)
-		s.run(t, h, 1000)
+		s.run(t, h, 5000)
 		s.factor = 10
 		before := s.sent
 		s.run(t, h, 1000)
