@@ -66,8 +66,8 @@ type Options struct {
 	Events EventSink
 	// Tiers of the cluster; nil means Aurora's stock ones.
 	Tiers schema.Tiers
-	// Log sizes the log's entries and queues. Its ReadOnly, Logger and Registerer
-	// are set from here.
+	// Log sizes the log's entries and queues, and says whether requests for entries
+	// are hedged. Its ReadOnly, Logger and Registerer are set from here.
 	Log blob.Options
 	// Logger gets what happens; nil discards it.
 	Logger *slog.Logger

@@ -3,7 +3,7 @@
 //
 // Two layers, as in gocloud.dev: package driver says what a kind of store owes;
 // this package adds, once for all of them, the cell's prefix, the resolution of
-// lost replies, and the count of requests.
+// lost replies, hedging, and the count of requests.
 //
 // A conditional write whose reply was lost comes back as "exists" or "changed"
 // when it is tried again, although it was ours. Create and Replace therefore

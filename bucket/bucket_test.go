@@ -145,7 +145,7 @@ func TestMetrics(t *testing.T) {
 # TYPE scheduler_store_bucket_bytes_total counter
 scheduler_store_bucket_bytes_total{operation="create"} 20
 scheduler_store_bucket_bytes_total{operation="get"} 10
-# HELP scheduler_store_bucket_requests_total Requests to the bucket by operation (get, create, replace, list, delete) and result (ok, not_found, exists, changed, denied, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).
+# HELP scheduler_store_bucket_requests_total Requests to the bucket by operation (get, create, replace, list, delete) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).
 # TYPE scheduler_store_bucket_requests_total counter
 scheduler_store_bucket_requests_total{operation="create",result="exists"} 2
 scheduler_store_bucket_requests_total{operation="create",result="ok"} 2

@@ -1,6 +1,7 @@
 package bucket
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -29,13 +30,15 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+
+	hedges, hedgesWon *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scheduler_store_bucket_requests_total",
-			Help: "Requests to the bucket by operation (get, create, replace, list, delete) and result (ok, not_found, exists, changed, denied, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).",
+			Help: "Requests to the bucket by operation (get, create, replace, list, delete) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).",
 		}, []string{"operation", "result"})),
 		bytes: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scheduler_store_bucket_bytes_total",
@@ -45,6 +48,14 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name:    "scheduler_store_bucket_request_seconds",
 			Help:    "Duration of requests to the bucket in seconds, retries included, by operation (Aurora: scheduler_log_native_read, scheduler_log_native_append, scheduler_log_native_truncate_before).",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16),
+		}, []string{"operation"})),
+		hedges: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "scheduler_store_bucket_hedges_total",
+			Help: "Requests to the bucket that were slow and sent once more, by operation (get, create). The second is counted as a request too.",
+		}, []string{"operation"})),
+		hedgesWon: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "scheduler_store_bucket_hedges_won_total",
+			Help: "Requests to the bucket that were sent once more and answered by that, by operation (get, create).",
 		}, []string{"operation"})),
 	}
 	return m
@@ -72,6 +83,8 @@ func result(err error) string {
 		return "changed"
 	case errors.Is(err, ErrDenied):
 		return "denied"
+	case errors.Is(err, context.Canceled): // nobody wants the answer any more
+		return "cancelled"
 	}
 	return "error"
 }

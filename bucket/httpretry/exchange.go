@@ -10,11 +10,19 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/scheduler-store/scheduler-store/bucket/driver"
 )
 
 // NewTransport returns what makes one try, with the standard proxy settings. A
 // nil config trusts the system's certificates.
-func NewTransport(config *tls.Config) *http.Transport {
+func NewTransport(config *tls.Config) http.RoundTripper {
+	fresh := newTransport(config)
+	fresh.DisableKeepAlives = true
+	return &transport{kept: newTransport(config), fresh: fresh}
+}
+
+func newTransport(config *tls.Config) *http.Transport {
 	// HTTP/1 only: a try that stalls then takes its connection with it, and the
 	// next one is made on another. A dead HTTP/2 connection would stay in use.
 	var protocols http.Protocols
@@ -31,6 +39,21 @@ func NewTransport(config *tls.Config) *http.Transport {
 		Protocols:             &protocols,
 	}
 }
+
+// transport sends a request over a connection that is kept, or over one of its own
+// if its context asks for that (driver.OnFreshConnection).
+type transport struct{ kept, fresh *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if driver.WantsFreshConnection(request.Context()) {
+		return t.fresh.RoundTrip(request)
+	}
+	return t.kept.RoundTrip(request)
+}
+
+// CloseIdleConnections closes the connections that no request uses.
+func (t *transport) CloseIdleConnections() { t.kept.CloseIdleConnections() }
 
 // errStalled: a try made no progress.
 var errStalled = errors.New("no progress")

@@ -38,7 +38,10 @@ type Bucket struct {
 	encryption encryption
 }
 
-var _ driver.Bucket = (*Bucket)(nil)
+var (
+	_ driver.Bucket    = (*Bucket)(nil)
+	_ driver.Hedgeable = (*Bucket)(nil)
+)
 
 // Open returns the bucket of that name, with the parameters of gocloud.dev's s3
 // URLs (see Parameters) and credentials from the AWS default chain. Except for
@@ -75,6 +78,11 @@ func (b *Bucket) Close() error {
 	b.transport.CloseIdleConnections()
 	return err
 }
+
+// Hedgeable implements driver.Hedgeable: S3 limits requests by prefix and not by
+// object, and advises to send what is slow again on a new connection ("Best Practices
+// Design Patterns: Optimizing Amazon S3 Performance", on timeouts and retries).
+func (b *Bucket) Hedgeable() bool { return true }
 
 // Get implements driver.Bucket.
 func (b *Bucket) Get(ctx context.Context, key string) ([]byte, driver.Version, error) {

@@ -1,6 +1,7 @@
 package s3driver_test
 
 import (
+	"context"
 	"encoding/pem"
 	"io"
 	"log"
@@ -92,6 +93,38 @@ func TestRequests(t *testing.T) {
 	}
 	if got.Header.Get("If-Match") != `"old"` || got.Header.Get("If-None-Match") != "" {
 		t.Errorf("replace: %v", got.Header)
+	}
+}
+
+// TestFreshConnection: that a context asks for one reaches the connections, of
+// writes and of reads.
+func TestFreshConnection(t *testing.T) {
+	var connections []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connections = append(connections, r.RemoteAddr)
+		w.Header().Set("ETag", `"e"`)
+	}))
+	defer server.Close()
+	b := open(t, parameters(server.URL))
+	for _, ctx := range []context.Context{t.Context(), driver.OnFreshConnection(t.Context()), t.Context()} {
+		if _, err := b.Create(ctx, "k", []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := b.Get(ctx, "k"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept := connections[0]
+	for i, isFresh := range []bool{false, false, true, true, false, false} {
+		if (connections[i] != kept) != isFresh {
+			t.Errorf("request %d: over a connection of its own is %t, want %t", i, !isFresh, isFresh)
+		}
+	}
+	if connections[2] == connections[3] {
+		t.Error("two requests shared a fresh connection")
+	}
+	if !b.Hedgeable() {
+		t.Error("S3 is not hedged")
 	}
 }
 

@@ -57,6 +57,7 @@ func TestWrongUsage(t *testing.T) {
 		{"serve", "--history-every", "-1s"},
 		{"serve", "--history-older-than", "0"},
 		{"serve", "--history-per-job", "-1"},
+		{"serve", "--hedge", "maybe"},
 		{"snapshot"},
 		{"snapshot", "verify", "a", "b"},
 		{"backup", "show"},

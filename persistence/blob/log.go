@@ -41,7 +41,9 @@ type Options struct {
 	QueueBytes int
 	// Prefetch is the number of entries that a recovery fetches ahead; default 64.
 	Prefetch int
-	Logger   *slog.Logger
+	// Hedge says whether a PUT or GET of an entry that is slow is sent once more.
+	Hedge  bucket.Hedging
+	Logger *slog.Logger
 	// Registerer takes the log's metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
 }
@@ -90,6 +92,7 @@ type Log struct {
 	cellHash persistence.Hash
 	codec    *packed.Codec
 	metrics  *metrics
+	hedger   *bucket.Hedger // for whole entries
 }
 
 // Open opens the log of the cell in b and, unless ReadOnly, makes the cell where
@@ -100,7 +103,7 @@ func Open(ctx context.Context, b *bucket.Bucket, options Options) (*Log, error) 
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{bucket: b, options: options.withDefaults(), codec: codec}
+	l := &Log{bucket: b, options: options.withDefaults(), codec: codec, hedger: bucket.NewHedger(b, options.Hedge)}
 	object, err := l.openCell(ctx)
 	if err != nil {
 		return nil, err
@@ -253,7 +256,7 @@ func (l *Log) header(ctx context.Context, epoch persistence.Epoch, position pers
 // when it is not there, ErrNewerFormat, or ErrDamaged.
 func (l *Log) read(ctx context.Context, epoch persistence.Epoch, position persistence.Position) (*Entry, error) {
 	key := Key(epoch, position)
-	object, err := l.bucket.Get(ctx, key)
+	object, err := l.hedger.Get(ctx, key)
 	if err != nil {
 		return nil, err
 	}

@@ -67,7 +67,7 @@ func (w *Writer) upload(records []pending) error {
 	w.uploads.Go(func() {
 		u.encode(w.log.codec)
 		start := time.Now()
-		_, err := w.log.bucket.Create(w.ctx, Key(u.header.Epoch, u.position()), u.object)
+		_, err := w.log.hedger.Create(w.ctx, Key(u.header.Epoch, u.position()), u.object)
 		u.took = time.Since(start)
 		w.answers <- answer{u, err}
 	})
