@@ -53,11 +53,13 @@ func (h Hedging) on(d driver.Bucket) bool {
 
 // Hedger makes requests of a Bucket, and makes one once more (hedges it), on a
 // connection of its own, when it takes much longer than others like it lately did.
-// The first clear answer is the answer of both. When and how often: see trigger.
+// The first clear answer is the answer of both. When, and how often at most: see
+// hedgetrigger.go.
 //
 // It is for many requests of one kind, such as those for the entries of a log, whose
 // times it compares. Its methods may be called by many goroutines. They return when
-// all that they have sent has ended; what is of no use any more is cancelled.
+// all that they have sent has ended, so that nothing uses the data after that; what is
+// of no use any more is cancelled.
 type Hedger struct {
 	bucket  *Bucket
 	isOn    bool

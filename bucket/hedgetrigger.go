@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// When a request is hedged. The aim is a store whose slow requests are few and very
-// slow: at a fifth of the time that those take, one in fifty requests is sent again.
+// When a request is hedged. The aim is a store of which few requests are slow, and
+// those much slower than the rest.
 const (
-	// A request is slow when it takes hedgeFactor times as long as hedgeQuantile of
-	// those like it lately. The quantile must lie in the body of the distribution:
-	// up to a tenth may be slow without making it larger. The factor keeps a store
-	// whose times only scatter, if by half, from being hedged: of log-normal times
-	// with a deviation of 0.5, it is one request in two hundred and fifty.
+	// A request is slow when it takes hedgeFactor times as long as the share
+	// hedgeQuantile of those like it lately did. The quantile lies in the body of
+	// the distribution, so that up to a tenth may be slow without making it larger.
+	// The factor spares a store whose times only scatter: of log-normal times whose
+	// logarithm has a deviation of 0.5, one request in 250 is that slow.
 	hedgeQuantile = 0.9
 	hedgeFactor   = 2
 	// hedgeWindow is how many requests "lately" are, hedgeObserved how many of them

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,19 +26,15 @@ type wire struct {
 	*memdriver.Bucket
 	mu    sync.Mutex
 	sent  map[string][][]byte
-	onWay int
+	onWay atomic.Int64
 }
 
 func (w *wire) Create(ctx context.Context, key string, data []byte) (driver.Version, error) {
 	w.mu.Lock()
 	w.sent[key] = append(w.sent[key], bytes.Clone(data))
-	w.onWay++
 	w.mu.Unlock()
-	defer func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.onWay--
-	}()
+	w.onWay.Add(1)
+	defer w.onWay.Add(-1)
 	return w.Bucket.Create(ctx, key, data)
 }
 
@@ -164,12 +161,12 @@ func TestWriterEndsAfterBothTries(t *testing.T) {
 		c.tries(p.next(), does(memdriver.Delay(time.Hour)), does(memdriver.Delay(time.Hour)))
 		a := p.send("a")
 		time.Sleep(time.Second)
-		if wire.onWay != 2 {
-			t.Fatalf("%d tries on their way, want 2", wire.onWay)
+		if n := wire.onWay.Load(); n != 2 {
+			t.Fatalf("%d tries on their way, want 2", n)
 		}
 		p.writer.Stop(errors.New("lease lost"))
-		if wire.onWay != 0 {
-			t.Errorf("%d tries on their way when the writer had ended", wire.onWay)
+		if n := wire.onWay.Load(); n != 0 {
+			t.Errorf("%d tries on their way when the writer had ended", n)
 		}
 		if err := a.wait(); !errors.Is(err, persistence.ErrUnknown) {
 			t.Errorf("%v, want unknown", err)
