@@ -34,7 +34,7 @@ type serveFlags struct {
 	backups                 backup.Schedule
 	backupPlace             backupPlace
 	history                 schedulerstore.History
-	hedge                   bucket.Hedging
+	log                     blob.Options
 	tiers                   tierConfig
 	access                  access
 }
@@ -61,6 +61,9 @@ func (f *serveFlags) check() error {
 	}
 	if err := (lease.Options{TTL: f.leaseTTL}).Check(); err != nil {
 		return usageErrorf("--lease-ttl: %w", err)
+	}
+	if f.log.Linger < 0 || !(f.log.MaxPutsPerSecond >= 0) {
+		return usageErrorf("--linger and --max-puts-per-second can't be negative")
 	}
 	if f.backupPlace != "" {
 		if _, err := f.backupPlace.url(); err != nil {
@@ -118,7 +121,9 @@ with --insecure-listen that everybody who reaches it may do everything.`,
 	flags.DurationVar(&f.history.Every, "history-every", 15*time.Minute, "`time` between two removals of old job updates; 0 is never (Aurora: -job_update_history_pruning_interval)")
 	flags.DurationVar(&f.history.OlderThan, "history-older-than", 30*24*time.Hour, "`age` from which a job update that has ended is removed in any case (Aurora: -job_update_history_pruning_threshold)")
 	flags.IntVar(&f.history.PerJob, "history-per-job", 10, "job updates `N` that have ended of which a job keeps the newest; 0 keeps none (Aurora: -job_update_history_per_job_threshold)")
-	flags.TextVar(&f.hedge, "hedge", bucket.HedgeAuto, "when a PUT or GET of a log entry is slow, send it once more on a new connection: `mode` auto (on for S3 and servers like it, off for gs, which limits the changes of one object, and others), on or off; at most one in 20 is paid for twice")
+	flags.DurationVar(&f.log.Linger, "linger", 0, "`time` that a write waits for others to share its PUT: cheaper and slower")
+	flags.Float64Var(&f.log.MaxPutsPerSecond, "max-puts-per-second", 0, "most PUTs of log entries a second, which caps what they cost; `N`, 0 for no cap")
+	flags.TextVar(&f.log.Hedge, "hedge", bucket.HedgeAuto, "when a PUT or GET of a log entry is slow, send it once more on a new connection: `mode` auto (on for S3 and servers like it, off for gs, which limits the changes of one object, and others), on or off; at most one in 20 is paid for twice")
 	f.tiers.addFlag(flags)
 	f.access.addFlags(flags)
 	return cmd
@@ -160,7 +165,7 @@ func (c *command) serve(ctx context.Context, f serveFlags) (err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	options := schedulerstore.Options{Lease: lease.Options{TTL: f.leaseTTL, Host: f.host, URL: f.advertise}, Snapshots: f.snapshots,
-		Backups: f.backups, History: f.history, Tiers: tiers, Log: blob.Options{Hedge: f.hedge}, Logger: d.logger, Registerer: registry}
+		Backups: f.backups, History: f.history, Tiers: tiers, Log: f.log, Logger: d.logger, Registerer: registry}
 	if f.backupPlace != "" {
 		if options.BackupBucket, err = f.backupPlace.open(ctx, true); err != nil {
 			return err
