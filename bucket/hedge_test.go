@@ -366,12 +366,12 @@ scheduler_store_bucket_hedges_total{operation="get"} 1
 # HELP scheduler_store_bucket_hedges_won_total Requests to the bucket that were sent once more and answered by that, by operation (get, create).
 # TYPE scheduler_store_bucket_hedges_won_total counter
 scheduler_store_bucket_hedges_won_total{operation="create"} 1
-# HELP scheduler_store_bucket_requests_total Requests to the bucket by operation (get, create, replace, list, delete) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).
+# HELP scheduler_store_bucket_requests_total Requests to the bucket by operation (get, create, replace, list, delete), object (cell, lease, log, snapshot, restore, backup, other) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).
 # TYPE scheduler_store_bucket_requests_total counter
-scheduler_store_bucket_requests_total{operation="create",result="cancelled"} 1
-scheduler_store_bucket_requests_total{operation="create",result="ok"} 101
-scheduler_store_bucket_requests_total{operation="get",result="cancelled"} 1
-scheduler_store_bucket_requests_total{operation="get",result="ok"} 101
+scheduler_store_bucket_requests_total{object="other",operation="create",result="cancelled"} 1
+scheduler_store_bucket_requests_total{object="other",operation="create",result="ok"} 101
+scheduler_store_bucket_requests_total{object="other",operation="get",result="cancelled"} 1
+scheduler_store_bucket_requests_total{object="other",operation="get",result="ok"} 101
 `), "scheduler_store_bucket_hedges_total", "scheduler_store_bucket_hedges_won_total", "scheduler_store_bucket_requests_total")
 		if err != nil {
 			t.Error(err)

@@ -1,0 +1,43 @@
+package blob
+
+import (
+	"math"
+	"time"
+)
+
+// What a log costs in requests follows from how often it is written and read; see
+// package cost. What is said here is held to by tests that count.
+
+// Spacing is the time between two entries of a busy log whose uploads take latency.
+func Spacing(latency time.Duration) time.Duration { return latency / paceParallel }
+
+// FullEntry is the size of the records at which an entry is sent without waiting, in
+// bytes.
+func (o Options) FullEntry() int { return o.withDefaults().EntryBytes }
+
+// PollEvery is the time between two requests of an idle follower for the next entry.
+func (o FollowOptions) PollEvery() time.Duration { return o.withDefaults().MaxPoll }
+
+// CheckEvery is the time between two proofs of an idle follower that the end is the end:
+// CheckEnd, up to a whole number of polls. Each is a LIST of the log, a GET of the lease
+// and a LIST of the snapshots.
+func (o FollowOptions) CheckEvery() time.Duration {
+	o = o.withDefaults()
+	polls := (o.CheckEnd + o.MaxPoll - 1) / o.MaxPoll
+	return polls * o.MaxPoll
+}
+
+// MissesPerSecond is about how often a follower asks for an entry that is not there yet,
+// of a log that gets so many entries a second. Behind an entry it asks for the next two
+// at once, and then again after waits that double, until the next one comes.
+func (o FollowOptions) MissesPerSecond(entriesPerSecond float64) float64 {
+	o = o.withDefaults()
+	longest := o.MaxPoll.Seconds()
+	if entriesPerSecond <= 0 {
+		return 1 / longest
+	}
+	gap := 1 / entriesPerSecond
+	doubling := min(gap, longest) // the time in which waits grow, and when they don't any more
+	misses := 2 + math.Log2(1+doubling/o.MinPoll.Seconds()) + (gap-doubling)/longest
+	return misses * entriesPerSecond
+}
