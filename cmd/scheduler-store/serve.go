@@ -63,7 +63,7 @@ func (f *serveFlags) check() error {
 		return usageErrorf("--lease-ttl: %w", err)
 	}
 	if f.log.Linger < 0 || !(f.log.MaxPutsPerSecond >= 0) {
-		return usageErrorf("--linger and --max-puts-per-second can't be negative")
+		return usageErrorf("--linger and --max-puts can't be negative")
 	}
 	if f.backupPlace != "" {
 		if _, err := f.backupPlace.url(); err != nil {
@@ -122,7 +122,7 @@ with --insecure-listen that everybody who reaches it may do everything.`,
 	flags.DurationVar(&f.history.OlderThan, "history-older-than", 30*24*time.Hour, "`age` from which a job update that has ended is removed in any case (Aurora: -job_update_history_pruning_threshold)")
 	flags.IntVar(&f.history.PerJob, "history-per-job", 10, "job updates `N` that have ended of which a job keeps the newest; 0 keeps none (Aurora: -job_update_history_per_job_threshold)")
 	flags.DurationVar(&f.log.Linger, "linger", 0, "`time` that a write waits for others to share its PUT: cheaper and slower")
-	flags.Float64Var(&f.log.MaxPutsPerSecond, "max-puts-per-second", 0, "most PUTs of log entries a second, which caps what they cost; `N`, 0 for no cap")
+	flags.Float64Var(&f.log.MaxPutsPerSecond, "max-puts", 0, "most PUTs `N` of log entries in a second, which caps what they cost; 0 is no cap")
 	flags.TextVar(&f.log.Hedge, "hedge", bucket.HedgeAuto, "when a PUT or GET of a log entry is slow, send it once more on a new connection: `mode` auto (on for S3 and servers like it, off for gs, which limits the changes of one object, and others), on or off; at most one in 20 is paid for twice")
 	f.tiers.addFlag(flags)
 	f.access.addFlags(flags)
