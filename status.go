@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/cost"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
@@ -149,6 +151,9 @@ type Status struct {
 	Problem string `json:"problem,omitempty"`
 	// ProblemLasts tells that the problem will not pass by itself, such as damage.
 	ProblemLasts bool `json:"problemLasts,omitempty"`
+	// Cost is what this process has asked of its buckets since it opened the store, and
+	// what that costs by the list prices of whose they are.
+	Cost cost.Report `json:"cost"`
 }
 
 // LeaderStatus is who holds the lease.
@@ -171,7 +176,7 @@ type SnapshotStatus struct {
 
 // Status tells how the store is doing. It makes no request.
 func (s *Store) Status() Status {
-	status := Status{Cell: s.log.Cell().ID, Store: s.bucket.Name(), Position: -1}
+	status := Status{Cell: s.log.Cell().ID, Store: s.bucket.Name(), Position: -1, Cost: s.cost()}
 	if c := s.storage.Checkpoint(); c != nil {
 		status.Epoch, status.Transaction, status.Position = c.At.Epoch, c.At.Transaction, int64(c.At.Next)-1
 	}
@@ -198,4 +203,19 @@ func (s *Store) Status() Status {
 		status.Problem, status.ProblemLasts = problem.Error(), lasting(problem)
 	}
 	return status
+}
+
+// cost is what was asked of the bucket, and of that of the backups if it is another.
+func (s *Store) cost() cost.Report {
+	over := time.Since(s.opened)
+	report := costOf(s.bucket, over)
+	if b := s.options.BackupBucket; b != nil && b != s.bucket {
+		report = report.Plus(costOf(b, over))
+	}
+	return report
+}
+
+func costOf(b *bucket.Bucket, over time.Duration) cost.Report {
+	prices, _ := cost.PricesOf(b.Provider()) // who bills by prices that are not known is taken for free
+	return cost.NewReport(prices, over, b.Usage())
 }

@@ -33,7 +33,14 @@ func newCell(t *testing.T) *cell { return &cell{t, memdriver.New()} }
 
 func (c *cell) open(host string, o Options) *Store {
 	c.Helper()
-	o.Lease.TTL, o.Lease.Host, o.Lease.URL = ttl, host, "http://"+host
+	o.Lease.TTL = ttl
+	return c.openAs(host, o)
+}
+
+// openAs is open with a lease as in the options.
+func (c *cell) openAs(host string, o Options) *Store {
+	c.Helper()
+	o.Lease.Host, o.Lease.URL = host, "http://"+host
 	s, err := OpenBucket(c.Context(), bucket.New(c.mem, "mem://"+host, "", bucket.Options{}), o)
 	if err != nil {
 		c.Fatal(err)

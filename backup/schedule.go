@@ -24,9 +24,14 @@ func (s Schedule) Kept() int {
 // came of it, or since this process began to lead. That one of the state of now was made
 // already is the caller's to know.
 func (s Schedule) Due(since time.Duration) bool {
-	every := s.Every
-	if every == 0 {
-		every = time.Hour
-	}
+	every := s.Interval()
 	return every > 0 && since >= every
+}
+
+// Interval is Every, or its default; 0 for never.
+func (s Schedule) Interval() time.Duration {
+	if s.Every == 0 {
+		return time.Hour
+	}
+	return max(0, s.Every)
 }

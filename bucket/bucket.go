@@ -52,10 +52,11 @@ type Object struct {
 // Bucket is one prefix of one bucket. Its methods may be called by many
 // goroutines. Errors name the operation and the object.
 type Bucket struct {
-	driver  driver.Bucket
-	prefix  string // empty, or ends with a slash
-	name    string // the URL, for messages
-	metrics *metrics
+	driver   driver.Bucket
+	prefix   string // empty, or ends with a slash
+	name     string // the URL, for messages
+	provider string
+	metrics  *metrics
 }
 
 // New returns a Bucket over a driver. name is what errors and logs call it, and
@@ -64,11 +65,14 @@ func New(d driver.Bucket, name, prefix string, options Options) *Bucket {
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
 		prefix += "/"
 	}
-	return &Bucket{driver: d, prefix: prefix, name: name, metrics: newMetrics(options.Registerer)}
+	return &Bucket{driver: d, prefix: prefix, name: name, provider: options.Provider, metrics: newMetrics(options.Registerer)}
 }
 
 // Name is the bucket's URL.
 func (b *Bucket) Name() string { return b.name }
+
+// Provider is that of the Options.
+func (b *Bucket) Provider() string { return b.provider }
 
 // Close frees what the driver holds.
 func (b *Bucket) Close() error { return b.driver.Close() }
@@ -79,7 +83,7 @@ func (b *Bucket) Get(ctx context.Context, key string) (Object, error) {
 	if err != nil {
 		return Object{}, b.wrap("read", key, err)
 	}
-	done := b.metrics.begin(opGet)
+	ctx, done := b.metrics.begin(ctx, OpGet, key)
 	data, version, err := b.driver.Get(ctx, path)
 	done(len(data), err)
 	return Object{data, version}, b.wrap("read", key, err)
@@ -92,7 +96,7 @@ func (b *Bucket) GetRange(ctx context.Context, key string, offset, length int64)
 	if err != nil {
 		return nil, b.wrap("read", key, err)
 	}
-	done := b.metrics.begin(opGet)
+	ctx, done := b.metrics.begin(ctx, OpGet, key)
 	data, err := b.driver.GetRange(ctx, path, offset, length)
 	done(len(data), err)
 	return data, b.wrap("read", key, err)
@@ -149,7 +153,7 @@ func (b *Bucket) create(ctx context.Context, key string, data []byte) (Version, 
 	if err != nil {
 		return "", b.wrap("create", key, err)
 	}
-	done := b.metrics.begin(opCreate)
+	ctx, done := b.metrics.begin(ctx, OpCreate, key)
 	version, err := b.driver.Create(ctx, path, data)
 	done(len(data), err)
 	return version, b.wrap("create", key, err)
@@ -160,7 +164,7 @@ func (b *Bucket) replace(ctx context.Context, key string, data []byte, old Versi
 	if err != nil {
 		return "", b.wrap("replace", key, err)
 	}
-	done := b.metrics.begin(opReplace)
+	ctx, done := b.metrics.begin(ctx, OpReplace, key)
 	version, err := b.driver.Replace(ctx, path, data, old)
 	done(len(data), err)
 	return version, b.wrap("replace", key, err)
@@ -173,7 +177,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[Info,
 		after = b.prefix + after
 	}
 	return func(yield func(Info, error) bool) {
-		done := b.metrics.begin(opList)
+		ctx, done := b.metrics.begin(ctx, OpList, prefix)
 		for info, err := range b.driver.List(ctx, b.prefix+prefix, after) {
 			if err != nil {
 				done(0, err)
@@ -195,7 +199,7 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return b.wrap("delete", key, err)
 	}
-	done := b.metrics.begin(opDelete)
+	ctx, done := b.metrics.begin(ctx, OpDelete, key)
 	err = b.driver.Delete(ctx, path)
 	done(0, err)
 	return b.wrap("delete", key, err)

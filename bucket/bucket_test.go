@@ -145,12 +145,12 @@ func TestMetrics(t *testing.T) {
 # TYPE scheduler_store_bucket_bytes_total counter
 scheduler_store_bucket_bytes_total{operation="create"} 20
 scheduler_store_bucket_bytes_total{operation="get"} 10
-# HELP scheduler_store_bucket_requests_total Requests to the bucket by operation (get, create, replace, list, delete) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).
+# HELP scheduler_store_bucket_requests_total Requests to the bucket by operation (get, create, replace, list, delete), object (cell, lease, log, snapshot, restore, backup, other) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).
 # TYPE scheduler_store_bucket_requests_total counter
-scheduler_store_bucket_requests_total{operation="create",result="exists"} 2
-scheduler_store_bucket_requests_total{operation="create",result="ok"} 2
-scheduler_store_bucket_requests_total{operation="get",result="not_found"} 2
-scheduler_store_bucket_requests_total{operation="get",result="ok"} 2
+scheduler_store_bucket_requests_total{object="other",operation="create",result="exists"} 2
+scheduler_store_bucket_requests_total{object="other",operation="create",result="ok"} 2
+scheduler_store_bucket_requests_total{object="other",operation="get",result="not_found"} 2
+scheduler_store_bucket_requests_total{object="other",operation="get",result="ok"} 2
 `), "scheduler_store_bucket_requests_total", "scheduler_store_bucket_bytes_total")
 	if err != nil {
 		t.Error(err)

@@ -76,7 +76,7 @@ func NewHedger(b *Bucket, hedging Hedging) *Hedger {
 // together: while the outcome of one is unknown, that the other was denied says
 // nothing.
 func (h *Hedger) Create(ctx context.Context, key string, data []byte) (Version, error) {
-	return hedge(ctx, h, hedged[Version]{&h.creates, opCreate, len(data),
+	return hedge(ctx, h, hedged[Version]{&h.creates, OpCreate, len(data),
 		func(ctx context.Context) (Version, error) { return h.bucket.Create(ctx, key, data) },
 		func(err error) bool { return err == nil || errors.Is(err, ErrExists) },
 	})
@@ -86,7 +86,7 @@ func (h *Hedger) Create(ctx context.Context, key string, data []byte) (Version, 
 // How large an object is shows only later: all are compared with each other, which
 // is fair to neighbours in a log.
 func (h *Hedger) Get(ctx context.Context, key string) (Object, error) {
-	return hedge(ctx, h, hedged[Object]{&h.gets, opGet, 0,
+	return hedge(ctx, h, hedged[Object]{&h.gets, OpGet, 0,
 		func(ctx context.Context) (Object, error) { return h.bucket.Get(ctx, key) },
 		func(err error) bool { return err == nil || errors.Is(err, ErrNotExist) },
 	})
@@ -95,7 +95,7 @@ func (h *Hedger) Get(ctx context.Context, key string) (Object, error) {
 // hedged is a request that may be sent once more.
 type hedged[T any] struct {
 	trigger   *trigger
-	operation operation
+	operation Operation
 	size      int // in bytes, where it is known beforehand
 	send      func(context.Context) (T, error)
 	isClear   func(error) bool // no other try could tell more

@@ -14,22 +14,16 @@ import (
 type Options struct {
 	// Registerer takes the bucket's metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
+	// Provider is whose list prices the requests are billed by, as package cost names
+	// them; empty where they cost nothing: memory, a directory, a server of one's own.
+	Provider string
 }
-
-type operation string
-
-const (
-	opGet     operation = "get"
-	opCreate  operation = "create"
-	opReplace operation = "replace"
-	opList    operation = "list"
-	opDelete  operation = "delete"
-)
 
 type metrics struct {
 	requests *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
+	usage    usage // of this bucket alone; the others may be shared
 
 	hedges, hedgesWon *prometheus.CounterVec
 }
@@ -38,8 +32,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scheduler_store_bucket_requests_total",
-			Help: "Requests to the bucket by operation (get, create, replace, list, delete) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).",
-		}, []string{"operation", "result"})),
+			Help: "Requests to the bucket by operation (get, create, replace, list, delete), object (cell, lease, log, snapshot, restore, backup, other) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).",
+		}, []string{"operation", "object", "result"})),
 		bytes: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scheduler_store_bucket_bytes_total",
 			Help: "Bytes of object bodies read (get) and written (create, replace) (Aurora: scheduler_log_bytes_read).",
@@ -57,32 +51,48 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "scheduler_store_bucket_hedges_won_total",
 			Help: "Requests to the bucket that were sent once more and answered by that, by operation (get, create).",
 		}, []string{"operation"})),
+		usage: newUsage(),
 	}
 	return m
 }
 
-// begin starts the clock of one request; the function it returns stops it.
-func (m *metrics) begin(op operation) func(size int, err error) {
-	start := time.Now()
-	return func(size int, err error) {
-		m.requests.WithLabelValues(string(op), result(err)).Inc()
+// begin starts the clock of one request; the function it returns stops it. The request
+// is to be made with the context that it returns.
+func (m *metrics) begin(ctx context.Context, op Operation, key string) (context.Context, func(size int, err error)) {
+	start, object := time.Now(), objectOf(key)
+	ctx, used := m.usage.begin(ctx, op, object)
+	return ctx, func(size int, err error) {
+		result := result(err)
+		used(size, result)
+		m.requests.WithLabelValues(string(op), string(object), result).Inc()
 		m.bytes.WithLabelValues(string(op)).Add(float64(size))
 		m.seconds.WithLabelValues(string(op)).Observe(time.Since(start).Seconds())
 	}
 }
 
+const (
+	resultOK       = "ok"
+	resultNotFound = "not_found"
+	resultExists   = "exists"
+	resultChanged  = "changed"
+	resultDenied   = "denied"
+)
+
+// refusals are the results for which a store has answered with a 4xx.
+var refusals = []string{resultNotFound, resultExists, resultChanged, resultDenied}
+
 func result(err error) string {
 	switch {
 	case err == nil:
-		return "ok"
+		return resultOK
 	case errors.Is(err, ErrNotExist):
-		return "not_found"
+		return resultNotFound
 	case errors.Is(err, ErrExists):
-		return "exists"
+		return resultExists
 	case errors.Is(err, ErrChanged):
-		return "changed"
+		return resultChanged
 	case errors.Is(err, ErrDenied):
-		return "denied"
+		return resultDenied
 	case errors.Is(err, context.Canceled): // nobody wants the answer any more
 		return "cancelled"
 	}

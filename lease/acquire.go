@@ -141,9 +141,9 @@ func (c *contender) try(ctx context.Context) (l *Lease, wait time.Duration, err 
 	return l, c.pause(), err
 }
 
-// pause is a poll less up to a fifth, so that contenders do not go in step.
+// pause is the time until the next read.
 func (c *contender) pause() time.Duration {
-	return c.options.Poll - rand.N(c.options.Poll/5+1)
+	return c.options.Poll - rand.N(pauseSpread(c.options.Poll)+1)
 }
 
 // look reads the lease. The watch begins again with each change, when the answer

@@ -21,7 +21,7 @@ func (l *Lease) renew() {
 	defer close(l.stopped)
 	for l.ctx.Err() == nil {
 		l.mu.Lock()
-		due := l.sent.Add(l.state.TTL / 3)
+		due := l.sent.Add(renewEvery(l.state.TTL))
 		l.mu.Unlock()
 		if wait := time.Until(due); wait > 0 {
 			_ = sleep.For(l.ctx, wait)

@@ -134,7 +134,7 @@
 //
 // # Status, log, health
 //
-//	GET /v1/status          role, epoch, position, leader, problems
+//	GET /v1/status          role, epoch, position, leader, problems, cost
 //	GET /v1/log             entries, newest first: ?limit=, ?before=POSITION; "next" is the next page
 //	GET /v1/log/{position}  one entry with its transactions
 //	GET /healthz            503 if something is wrong that will not pass, such as damage

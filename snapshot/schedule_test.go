@@ -33,3 +33,22 @@ func TestWhenASnapshotIsDue(t *testing.T) {
 		})
 	}
 }
+
+func TestTimeBetweenSnapshots(t *testing.T) {
+	for _, c := range []struct {
+		schedule Schedule
+		entries  float64 // a second
+		want     time.Duration
+	}{
+		{Schedule{}, 0, 0},
+		{Schedule{}, 1, time.Hour},
+		{Schedule{}, 100, 100 * time.Second},
+		{Schedule{Every: time.Minute, Entries: 10}, 0.1, time.Minute},
+		{Schedule{Every: time.Minute, Entries: 10}, 1, 10 * time.Second},
+		{Schedule{Every: time.Minute}, 0.01, 100 * time.Second},
+	} {
+		if got := c.schedule.Interval(c.entries); got != c.want {
+			t.Errorf("%+v at %v entries a second: %v, want %v", c.schedule, c.entries, got, c.want)
+		}
+	}
+}

@@ -62,7 +62,7 @@ func Open(ctx context.Context, rawURL string, options Options) (*bucket.Bucket, 
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", location, err)
 	}
-	b := bucket.New(d, location.String(), location.Prefix, bucket.Options{Registerer: options.Registerer})
+	b := bucket.New(d, location.String(), location.Prefix, bucket.Options{Registerer: options.Registerer, Provider: location.Provider()})
 	if options.Unchecked {
 		return b, nil
 	}

@@ -30,6 +30,7 @@ type call struct {
 func (c *call) check(ctx context.Context, response *http.Response, err error) (bool, error) {
 	c.tries++
 	c.attempts.made()
+	countBilled(ctx, response, err)
 	verdict := judge(ctx, response, err)
 	if !verdict.again {
 		return false, nil

@@ -24,10 +24,17 @@ import (
 // client talks to a daemon: the flags for that.
 type client struct {
 	server, tokenFile, caCert string
+	flag                      string // whose value server is, for messages
 }
 
 func (d *client) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&d.server, "server", "http://127.0.0.1:8410", "`URL` of a daemon; one that follows sends on to the leader")
+	d.addFlagsFor("server", flags)
+	flags.StringVar(&d.server, d.flag, "http://127.0.0.1:8410", "`URL` of a daemon; one that follows sends on to the leader")
+}
+
+// addFlagsFor adds the flags besides the one of the URL.
+func (d *client) addFlagsFor(flag string, flags *pflag.FlagSet) {
+	d.flag = flag
 	flags.StringVar(&d.tokenFile, "token-file", "", "`file` of bearer tokens, one a line, of which the first is used")
 	flags.StringVar(&d.caCert, "ca-cert", "", "`file` of the authorities (PEM) that vouch for the daemon (default: the system's)")
 }
@@ -37,19 +44,20 @@ type connection struct {
 	http  *http.Client
 	base  *url.URL
 	token string
+	flag  string
 }
 
 func (d *client) connect() (*connection, error) {
 	base, err := url.Parse(strings.TrimSuffix(d.server, "/"))
 	switch {
 	case err != nil:
-		return nil, usageErrorf("--server is no URL; want http://host:port")
+		return nil, usageErrorf("--%s is no URL; want http://host:port", d.flag)
 	case base.Scheme != "http" && base.Scheme != "https", base.Host == "", base.RawQuery != "", base.Fragment != "":
-		return nil, usageErrorf("--server must be like http://host:port or https://host:port")
+		return nil, usageErrorf("--%s must be like http://host:port or https://host:port", d.flag)
 	case base.User != nil:
-		return nil, usageErrorf("--server holds credentials before an @; they come from --token-file")
+		return nil, usageErrorf("--%s holds credentials before an @; they come from --token-file", d.flag)
 	}
-	c := &connection{base: base}
+	c := &connection{base: base, flag: d.flag}
 	if d.tokenFile != "" {
 		file, err := os.ReadFile(d.tokenFile)
 		if err != nil {
@@ -117,7 +125,7 @@ func (c *connection) sentOn(location string) (string, error) {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return "", fmt.Errorf("%s says that the leader is at %.200q, which is no URL", c.base, location)
 	case c.base.Scheme == "https" && u.Scheme != "https":
-		return "", fmt.Errorf("%s says that the leader is at %s, which is not https; give that as --server if it is right", c.base, u.Redacted())
+		return "", fmt.Errorf("%s says that the leader is at %s, which is not https; give that as --%s if it is right", c.base, u.Redacted(), c.flag)
 	}
 	return location, nil
 }
@@ -135,7 +143,7 @@ func (c *connection) send(ctx context.Context, method, target string, data []byt
 	}
 	response, err := c.http.Do(request)
 	if err != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("%w; is a daemon there? (--server)", err)
+		return nil, fmt.Errorf("%w; is a daemon there? (--%s)", err, c.flag)
 	}
 	return response, err
 }

@@ -104,7 +104,7 @@ func (c *command) root() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}, c.serveCommand(), c.applyCommand(), c.stateCommand(), c.logCommand(), c.snapshotCommand(), c.backupCommand(),
-		c.recoveryCommand(), c.importCommand(), c.exportCommand(), c.copyCommand(), c.leaseCommand(), c.versionCommand())
+		c.recoveryCommand(), c.importCommand(), c.exportCommand(), c.copyCommand(), c.leaseCommand(), c.costCommand(), c.versionCommand())
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)

@@ -63,6 +63,22 @@ func TestWrongUsage(t *testing.T) {
 		{"backup", "show"},
 		{"backup", "rm"},
 		{"recovery", "unknown"},
+		{"cost", "more"},
+		{"cost", "--prices", "azure"},
+		{"cost", "--rates", "fast"},
+		{"cost", "--rates", "-1"},
+		{"cost", "--rates", "NaN"},
+		{"cost", "--rates", ""},
+		{"cost", "--record-bytes", "0"},
+		{"cost", "--put-latency", "0s"},
+		{"cost", "--max-puts", "-1"},
+		{"cost", "--max-puts", "NaN"},
+		{"cost", "--followers", "-1"},
+		{"cost", "--lease-ttl", "1s"},
+		{"cost", "--snapshot-every", "0s"},
+		{"cost", "--backup-keep", "0"},
+		{"cost", "--of", "nonsense"},
+		{"cost", "--of", "http://user:hush@host"},
 	} {
 		o := program(t, args...).wants(exitUsage).says("--help")
 		if o.stdout != "" {
