@@ -21,8 +21,8 @@ type Load struct {
 	Duration time.Duration
 	// Count is the number of calls of all clients together; 0 means no bound.
 	Count int
-	// Progress, if set, is called with the number of calls that have ended. Clients
-	// call it at the same time.
+	// Progress, if set, is called by the first client, after its calls, with the number
+	// of all that have ended.
 	Progress func(done int)
 }
 
@@ -86,7 +86,7 @@ func (l Load) Run(ctx context.Context, call Call) (*Run, error) {
 					return err
 				}
 				took = append(took, time.Since(sent))
-				if done := ended.Add(1); l.Progress != nil {
+				if done := ended.Add(1); client == 0 && l.Progress != nil {
 					l.Progress(int(done))
 				}
 			}

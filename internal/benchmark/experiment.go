@@ -1,0 +1,111 @@
+package benchmark
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Options of the experiments. All must be set, but for Progress and Profile.
+type Options struct {
+	// RecordBytes is the size of a record; records don't compress.
+	RecordBytes int
+	// Clients are the numbers of clients that commit at once.
+	Clients []int
+	// Duration of each measurement.
+	Duration time.Duration
+	// Transactions are written for recovery, and counted requests of.
+	Transactions int
+	// Profile names the latencies that are put before the store; see package
+	// latencydriver. Empty leaves out what needs them.
+	Profile string
+	// Progress, if set, is told what is being done and how much of it is done, from 0
+	// to 1.
+	Progress func(what string, done float64)
+}
+
+// Report is what was found. What was left out is absent.
+type Report struct {
+	Commit       *Commit       `json:"commit,omitzero"`
+	Clients      *Clients      `json:"clients,omitzero"`
+	Transactions *Transactions `json:"transactions,omitzero"`
+	Recovery     *Recovery     `json:"recovery,omitzero"`
+	Failover     *Failover     `json:"failover,omitzero"`
+	Requests     *Accounting   `json:"requests,omitzero"`
+}
+
+// Experiment is a part of the report.
+type Experiment struct {
+	Name string
+	// What it measures, for people.
+	What string
+	// Run adds its part to the report. Nothing of it is open in the scratch when it
+	// returns.
+	Run func(context.Context, *Scratch, Options, *Report) error
+	// Profiled tells that it needs a profile of latencies.
+	Profiled bool
+}
+
+// Experiments are all, in the order in which they are run.
+func Experiments() []Experiment {
+	return []Experiment{
+		{Name: "commit", What: "one client: a raw conditional PUT, a commit to the log, a transaction",
+			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
+				r.Commit, err = MeasureCommit(ctx, s, o)
+				return err
+			}},
+		{Name: "clients", What: "throughput of the log by clients",
+			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
+				r.Clients, err = MeasureClients(ctx, s, o)
+				return err
+			}},
+		{Name: "transactions", What: "throughput of the whole store by clients",
+			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
+				r.Transactions, err = MeasureTransactions(ctx, s, o)
+				return err
+			}},
+		{Name: "recovery", What: "reading it all back, against raw GETs",
+			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
+				r.Recovery, err = MeasureRecovery(ctx, s, o)
+				return err
+			}},
+		{Name: "failover", What: "hand-over, crash, a follower's lag and what it costs idle",
+			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
+				r.Failover, err = MeasureFailover(ctx, s, o)
+				return err
+			}},
+		{Name: "requests", What: "every request that transactions cost",
+			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
+				r.Requests, err = MeasureRequests(ctx, s, o)
+				return err
+			}},
+	}
+}
+
+// progress tells of one measurement.
+func (o *Options) progress(what string, done float64) {
+	if o.Progress != nil {
+		o.Progress(what, min(done, 1))
+	}
+}
+
+// run is a load of so many clients for the duration, after a tenth of that to warm up:
+// connections are open then, and caches filled. begin, if not nil, is called in between.
+func (o *Options) run(ctx context.Context, what string, clients int, begin func(), call Call) (*Run, error) {
+	o.progress(what, 0)
+	warm, err := Load{Clients: clients, Duration: o.Duration/10 + 1}.Run(ctx, call)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if begin != nil {
+		begin()
+	}
+	start := time.Now()
+	r, err := Load{Clients: clients, Duration: o.Duration,
+		Progress: func(int) { o.progress(what, float64(time.Since(start))/float64(o.Duration)) },
+	}.Run(ctx, func(ctx context.Context, client, i int) error { return call(ctx, client, warm.Count+i) })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return r, nil
+}

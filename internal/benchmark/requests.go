@@ -1,0 +1,55 @@
+package benchmark
+
+import (
+	"context"
+	"fmt"
+
+	schedulerstore "github.com/scheduler-store/scheduler-store"
+)
+
+// Accounting is every request that a leader made while transactions were written by
+// requestClients goroutines.
+type Accounting struct {
+	Transactions          int      `json:"transactions"`
+	Entries               int      `json:"entries"`
+	Requests              Requests `json:"requests"`
+	Seconds               float64  `json:"seconds"`
+	TransactionsPerSecond float64  `json:"transactionsPerSecond"`
+	// LeaseRenewals are replacements of the lease, which go by time: the only requests
+	// that are no entry's.
+	LeaseRenewals int64 `json:"leaseRenewals"`
+	// PutsPerEntry is 1 if there was one PUT for each entry.
+	PutsPerEntry float64 `json:"putsPerEntry"`
+	// Others are the requests that are neither an entry's PUT nor a renewal.
+	Others int64 `json:"others"`
+}
+
+const requestClients = 256
+
+// MeasureRequests measures an Accounting.
+func MeasureRequests(ctx context.Context, s *Scratch, o Options) (*Accounting, error) {
+	p := s.place("requests", nil)
+	a := &Accounting{}
+	const what = "counting requests"
+	err := withStore(ctx, p, storeOptions(), func(store *schedulerstore.Store) error {
+		before, status := p.counter.requests(), store.Status()
+		run, err := Load{Clients: requestClients, Count: o.Transactions,
+			Progress: func(done int) { o.progress(what, float64(done)/float64(o.Transactions)) },
+		}.Run(ctx, func(ctx context.Context, client, i int) error { return write(ctx, store, client, i, o.RecordBytes) })
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		after := store.Status()
+		a.Requests = p.counter.requests().since(before)
+		a.Transactions, a.Entries = int(after.Transaction-status.Transaction), int(after.Position-status.Position)
+		a.Seconds, a.TransactionsPerSecond = run.Seconds, run.PerSecond()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.LeaseRenewals = a.Requests.Replace
+	a.PutsPerEntry = Ratio(float64(a.Requests.Create), float64(a.Entries))
+	a.Others = a.Requests.Get + a.Requests.List + a.Requests.Delete
+	return a, nil
+}
