@@ -29,6 +29,8 @@ type Report struct {
 	Commit       *Commit       `json:"commit,omitzero"`
 	Clients      *Clients      `json:"clients,omitzero"`
 	Transactions *Transactions `json:"transactions,omitzero"`
+	Profile      *Profiled     `json:"profile,omitzero"`
+	Hedging      *Hedging      `json:"hedging,omitzero"`
 	Recovery     *Recovery     `json:"recovery,omitzero"`
 	Failover     *Failover     `json:"failover,omitzero"`
 	Requests     *Accounting   `json:"requests,omitzero"`
@@ -62,6 +64,16 @@ func Experiments() []Experiment {
 		{Name: "transactions", What: "throughput of the whole store by clients",
 			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
 				r.Transactions, err = MeasureTransactions(ctx, s, o)
+				return err
+			}},
+		{Name: "profile", What: "the whole store with the latencies of a cloud", Profiled: true,
+			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
+				r.Profile, err = MeasureProfile(ctx, s, o)
+				return err
+			}},
+		{Name: "hedging", What: "commits where some PUTs are very slow, with and without hedging", Profiled: true,
+			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
+				r.Hedging, err = MeasureHedging(ctx, s, o)
 				return err
 			}},
 		{Name: "recovery", What: "reading it all back, against raw GETs",

@@ -1,10 +1,13 @@
 package benchmark
 
 import (
+	"context"
 	"math"
 	"testing"
 	"time"
 
+	"github.com/scheduler-store/scheduler-store/bucket/driver"
+	"github.com/scheduler-store/scheduler-store/bucket/latencydriver"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
 )
 
@@ -114,5 +117,42 @@ func TestRequests(t *testing.T) {
 	r := measured(t, "requests", small()).Requests
 	if r.Transactions != 300 || r.Entries == 0 || r.Requests.Create != int64(r.Entries) || r.PutsPerEntry != 1 || r.Others != 0 {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestProfile(t *testing.T) {
+	o := small()
+	o.Profile, o.Duration = "s3express", 100*time.Millisecond
+	p := measured(t, "profile", o).Profile
+	positive(t, map[string]float64{"PUT": p.Put.P50, "transactions": p.Transactions.PerSecond, "over": p.OverPut})
+	if p.Profile != "s3express" || p.Transactions.Clients != profileClients {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestHedging(t *testing.T) {
+	o := small()
+	o.Profile, o.Duration = "s3express", 200*time.Millisecond
+	h := measured(t, "hedging", o).Hedging
+	positive(t, map[string]float64{"off": h.Off.Latency.P99, "on": h.On.Latency.P99, "ratio": h.OnOverOff.P99})
+	if h.Off.Requests.Hedges != 0 || h.Off.Requests.Create == 0 {
+		t.Errorf("hedging off: %+v", h.Off.Requests)
+	}
+}
+
+// What was sent although the same was on its way is counted apart, and whether it may
+// be is up to the store itself.
+func TestCounterKnowsHedges(t *testing.T) {
+	mem := memdriver.New()
+	c := &counter{driver: latencydriver.New(mem, latencydriver.Profile{}, 1)}
+	if !c.Hedgeable() || !(&cut{Bucket: c}).Hedgeable() || (&counter{driver: mem}).Hedgeable() {
+		t.Error("whether requests may be hedged is not told as the store does")
+	}
+	for _, ctx := range []context.Context{t.Context(), driver.OnFreshConnection(t.Context())} {
+		_, _ = c.Create(ctx, "a", []byte("abc"))
+		_, _, _ = c.Get(ctx, "a")
+	}
+	if got, want := c.requests(), (Requests{Create: 2, Get: 2, Hedges: 2, CreateBytes: 6, GetBytes: 6}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -128,6 +128,9 @@ func (c *cut) err() error {
 	return nil
 }
 
+// Hedgeable is the other driver's.
+func (c *cut) Hedgeable() bool { return hedgeable(c.Bucket) }
+
 // Get is a driver's.
 func (c *cut) Get(ctx context.Context, key string) ([]byte, driver.Version, error) {
 	if err := c.err(); err != nil {

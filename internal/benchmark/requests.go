@@ -18,7 +18,8 @@ type Accounting struct {
 	// LeaseRenewals are replacements of the lease, which go by time: the only requests
 	// that are no entry's.
 	LeaseRenewals int64 `json:"leaseRenewals"`
-	// PutsPerEntry is 1 if there was one PUT for each entry.
+	// PutsPerEntry is 1 if there was one PUT for each entry. Hedges are not in it: they
+	// stand in Requests.
 	PutsPerEntry float64 `json:"putsPerEntry"`
 	// Others are the requests that are neither an entry's PUT nor a renewal.
 	Others int64 `json:"others"`
@@ -49,7 +50,7 @@ func MeasureRequests(ctx context.Context, s *Scratch, o Options) (*Accounting, e
 		return nil, err
 	}
 	a.LeaseRenewals = a.Requests.Replace
-	a.PutsPerEntry = Ratio(float64(a.Requests.Create), float64(a.Entries))
+	a.PutsPerEntry = Ratio(float64(a.Requests.Create-a.Requests.Hedges), float64(a.Entries))
 	a.Others = a.Requests.Get + a.Requests.List + a.Requests.Delete
 	return a, nil
 }
