@@ -46,6 +46,27 @@ type Experiment struct {
 	Run func(context.Context, *Scratch, Options, *Report) error
 	// Profiled tells that it needs a profile of latencies.
 	Profiled bool
+	// Estimate is what it asks of a store whose PUTs take estimatedPut.
+	Estimate func(Options) Estimate
+}
+
+// Estimate is about how many requests there will be.
+type Estimate struct {
+	Puts int `json:"puts"`
+	Gets int `json:"gets"`
+}
+
+const (
+	// A cloud's PUT takes about 50 ms; whatever the number of clients, a log makes
+	// about as many PUTs a second as six that are always on their way.
+	estimatedPut  = 50 * time.Millisecond
+	estimatedMost = 120
+)
+
+// puts are those of so many clients for a number of durations.
+func (o *Options) puts(clients int, durations float64) int {
+	rate := min(float64(clients)/estimatedPut.Seconds(), estimatedMost)
+	return int(rate * durations * 1.1 * o.Duration.Seconds())
 }
 
 // Experiments are all, in the order in which they are run.
@@ -55,41 +76,74 @@ func Experiments() []Experiment {
 			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
 				r.Commit, err = MeasureCommit(ctx, s, o)
 				return err
+			},
+			Estimate: func(o Options) Estimate {
+				return Estimate{Puts: o.puts(1, 2)}
 			}},
 		{Name: "clients", What: "throughput of the log by clients",
 			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
 				r.Clients, err = MeasureClients(ctx, s, o)
 				return err
+			},
+			Estimate: func(o Options) Estimate {
+				e := Estimate{Puts: o.puts(1, 1)}
+				for _, n := range o.Clients {
+					e.Puts += o.puts(n, 1)
+				}
+				return e
 			}},
 		{Name: "transactions", What: "throughput of the whole store by clients",
 			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
 				r.Transactions, err = MeasureTransactions(ctx, s, o)
 				return err
+			},
+			Estimate: func(o Options) Estimate {
+				e := Estimate{}
+				for _, n := range transactionClients {
+					e.Puts += o.puts(n, 1)
+				}
+				return e
 			}},
 		{Name: "profile", What: "the whole store with the latencies of a cloud", Profiled: true,
 			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
 				r.Profile, err = MeasureProfile(ctx, s, o)
 				return err
+			},
+			Estimate: func(o Options) Estimate {
+				return Estimate{Puts: o.puts(putClients, 1) + o.puts(profileClients, 1)}
 			}},
 		{Name: "hedging", What: "commits where some PUTs are very slow, with and without hedging", Profiled: true,
 			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
 				r.Hedging, err = MeasureHedging(ctx, s, o)
 				return err
+			},
+			Estimate: func(o Options) Estimate {
+				return Estimate{Puts: 2 * o.puts(hedgingClients, 2)}
 			}},
 		{Name: "recovery", What: "reading it all back, against raw GETs",
 			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
 				r.Recovery, err = MeasureRecovery(ctx, s, o)
 				return err
+			},
+			Estimate: func(o Options) Estimate {
+				entries := o.Transactions*o.RecordBytes>>20 + 1
+				return Estimate{Puts: entries, Gets: 2 * replayRounds * entries}
 			}},
 		{Name: "failover", What: "hand-over, crash, a follower's lag and what it costs idle",
 			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
 				r.Failover, err = MeasureFailover(ctx, s, o)
 				return err
+			},
+			Estimate: func(o Options) Estimate {
+				return Estimate{Puts: o.puts(lagClients, 1) + 100, Gets: 2*o.puts(lagClients, 1) + o.puts(1, idleFor)/4 + 100}
 			}},
 		{Name: "requests", What: "every request that transactions cost",
 			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
 				r.Requests, err = MeasureRequests(ctx, s, o)
 				return err
+			},
+			Estimate: func(o Options) Estimate {
+				return Estimate{Puts: o.Transactions/requestClients*4 + 1}
 			}},
 	}
 }

@@ -3,8 +3,10 @@ package benchmark
 import (
 	"context"
 	"fmt"
+	"time"
 
 	schedulerstore "github.com/scheduler-store/scheduler-store"
+	"github.com/scheduler-store/scheduler-store/internal/sleep"
 )
 
 // Accounting is every request that a leader made while transactions were written by
@@ -33,6 +35,9 @@ func MeasureRequests(ctx context.Context, s *Scratch, o Options) (*Accounting, e
 	a := &Accounting{}
 	const what = "counting requests"
 	err := withStore(ctx, p, storeOptions(), func(store *schedulerstore.Store) error {
+		if err := p.settle(ctx); err != nil {
+			return err
+		}
 		before, status := p.counter.requests(), store.Status()
 		run, err := Load{Clients: requestClients, Count: o.Transactions,
 			Progress: func(done int) { o.progress(what, float64(done)/float64(o.Transactions)) },
@@ -53,4 +58,17 @@ func MeasureRequests(ctx context.Context, s *Scratch, o Options) (*Accounting, e
 	a.PutsPerEntry = Ratio(float64(a.Requests.Create-a.Requests.Hedges), float64(a.Entries))
 	a.Others = a.Requests.Get + a.Requests.List + a.Requests.Delete
 	return a, nil
+}
+
+// settle waits until nothing is asked any more of what a leader asks when it begins,
+// such as for the newest snapshot.
+func (p *place) settle(ctx context.Context) error {
+	const quiet = 100 * time.Millisecond
+	for last := int64(-1); last != p.counter.requests().all(); {
+		last = p.counter.requests().all()
+		if err := sleep.For(ctx, quiet); err != nil {
+			return err
+		}
+	}
+	return nil
 }

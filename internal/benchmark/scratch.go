@@ -12,6 +12,7 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/driver"
+	"github.com/scheduler-store/scheduler-store/internal/sleep"
 )
 
 // Scratch is a part of a store that nobody else uses: a random prefix, below the
@@ -120,8 +121,15 @@ func With(ctx context.Context, s *Scratch, f func() error) error {
 	if err := s.Check(ctx); err != nil {
 		return err
 	}
-	return errors.Join(f(), s.Remove(ctx))
+	err := f()
+	if err != nil {
+		_ = sleep.For(context.WithoutCancel(ctx), straggle) // that context does not end
+	}
+	return errors.Join(err, s.Remove(ctx))
 }
+
+// straggle is how long a request that was cut off may take to land all the same.
+const straggle = 500 * time.Millisecond
 
 // place is a part of a scratch for one cell, or for raw objects, whose requests are
 // counted.

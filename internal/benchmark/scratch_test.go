@@ -8,6 +8,8 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/scheduler-store/scheduler-store/bucket/driver"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
@@ -83,30 +85,30 @@ func TestScratchesAreRandomAndBelowThePrefix(t *testing.T) {
 	}
 }
 
-// Also when the run fails, when it is interrupted, and when the store hides what a
-// first listing should show.
+// Also when the run fails or is interrupted, with what was on its way then.
 func TestScratchIsRemovedAfterErrors(t *testing.T) {
 	failed := errors.New("failed")
 	for name, end := range map[string]func(context.CancelFunc) error{
 		"failed":      func(context.CancelFunc) error { return failed },
 		"interrupted": func(cancel context.CancelFunc) error { cancel(); return context.Canceled },
 	} {
-		mem := memdriver.New()
-		s := NewScratch(mem, "mem://m", "")
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		err := With(ctx, s, func() error {
-			if err := s.place("one", nil).put(ctx, "a", nil); err != nil {
-				return err
+		synctest.Test(t, func(t *testing.T) {
+			mem := memdriver.New()
+			s := NewScratch(mem, "mem://m", "")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			err := With(ctx, s, func() error {
+				p := s.place("one", nil)
+				time.AfterFunc(straggle/2, func() { _ = p.put(t.Context(), "late", nil) })
+				return errors.Join(p.put(ctx, "a", nil), end(cancel))
+			})
+			if err == nil || strings.Contains(err.Error(), "left") {
+				t.Errorf("%s: %v", name, err)
 			}
-			return end(cancel)
+			if left := contents(t, mem); len(left) > 0 {
+				t.Errorf("%s: left %v", name, left)
+			}
 		})
-		if err == nil || strings.Contains(err.Error(), "left") {
-			t.Errorf("%s: %v", name, err)
-		}
-		if left := contents(t, mem); len(left) > 0 {
-			t.Errorf("%s: left %v", name, left)
-		}
 	}
 }
 
