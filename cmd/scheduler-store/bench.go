@@ -1,18 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
 	"github.com/scheduler-store/scheduler-store/bucket/latencydriver"
+	"github.com/scheduler-store/scheduler-store/cost"
 	"github.com/scheduler-store/scheduler-store/internal/benchmark"
 	"github.com/scheduler-store/scheduler-store/internal/build"
 )
@@ -25,8 +25,10 @@ type benchFlags struct {
 
 // benchReport is the document of a run.
 type benchReport struct {
-	Store   string     `json:"store"`
-	Scratch string     `json:"scratch"`
+	Store   string `json:"store"`
+	Scratch string `json:"scratch"`
+	// Prices is the name of the list by which dollars are reckoned.
+	Prices  string     `json:"prices"`
 	Build   build.Info `json:"build"`
 	Started time.Time  `json:"started"`
 	Seconds float64    `json:"seconds"`
@@ -149,14 +151,16 @@ func (c *command) bench(ctx context.Context, f benchFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	if f.Profile == "" && !inCloud(b.location) {
+	provider := b.location.Provider()
+	if f.Profile == "" && provider == "" {
 		f.Profile = "s3"
 	}
+	f.Prices, _ = cost.PricesOf(cmp.Or(provider, "s3"))
 	if err := c.announceBench(f, b.scratch); err != nil {
 		return err
 	}
 	start := time.Now()
-	report := &benchReport{Store: b.location.String(), Scratch: b.scratch.Name(), Build: build.Get(), Started: start.UTC().Truncate(time.Second)}
+	report := &benchReport{Store: b.location.String(), Scratch: b.scratch.Name(), Prices: f.Prices.Name, Build: build.Get(), Started: start.UTC().Truncate(time.Second)}
 	if err := benchmark.With(ctx, b.scratch, func() error { return c.runBench(ctx, f, b.scratch, report) }); err != nil {
 		return err
 	}
@@ -189,8 +193,3 @@ func (c *command) runBench(ctx context.Context, f benchFlags, scratch *benchmark
 
 // progressSteps are those of a bar for one measurement.
 const progressSteps = 1000
-
-// inCloud tells whether a store has a cloud's latencies of its own.
-func inCloud(l bucketurl.Location) bool {
-	return l.Scheme == "gs" && os.Getenv("STORAGE_EMULATOR_HOST") == "" || l.Scheme == "s3" && l.Parameters.Get("endpoint") == ""
-}

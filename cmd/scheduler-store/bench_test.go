@@ -90,12 +90,13 @@ func TestBenchOfADirectory(t *testing.T) {
 		{"hedging", "on", "latency", "p99Ms"}, {"hedging", "off", "requests", "create"}, {"hedging", "moreRequests"}, {"hedging", "onOverOff", "p99"},
 		{"recovery", "large", "mbPerSecond"}, {"recovery", "small", "overRaw"},
 		{"failover", "handOver", "firstCommitMs"}, {"failover", "crash", "leadsMs"}, {"failover", "lag", "overCommit", "p50"}, {"failover", "idle", "requests", "get"},
-		{"requests", "requests", "create"},
+		{"requests", "requests", "create"}, {"requests", "dollarsPerMonth"}, {"failover", "idle", "dollarsPerMonth"},
 	} {
 		if at(t, document, path...) == nil {
 			t.Errorf("%v is missing", path)
 		}
 	}
+	wantAt(t, document, "s3", "prices")
 	wantAt(t, document, "s3express", "profile", "profile")
 	wantAt(t, document, "200", "requests", "transactions")
 	wantAt(t, document, "1", "requests", "putsPerEntry")
@@ -105,7 +106,7 @@ func TestBenchOfADirectory(t *testing.T) {
 
 func TestBenchAsText(t *testing.T) {
 	o := program(t, tiny("mem://"+t.Name(), "--only", "commit,clients,requests")...).wants(exitOK)
-	o.prints("mem://"+t.Name()+"/bench-", "PUTs and", "commit: one client", "raw conditional PUT", "clients: commits to the log", "requests of 200 transactions", "removed")
+	o.prints("mem://"+t.Name()+"/bench-", "PUTs, ", "commit: one client", "raw conditional PUT", "clients: commits to the log", "requests of 200 transactions", "removed")
 	for line := range strings.Lines(o.stdout) {
 		if len(line) > 101 {
 			t.Errorf("a line of %d characters: %s", len(line)-1, line)

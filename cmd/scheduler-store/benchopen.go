@@ -85,13 +85,7 @@ func (c *command) announceBench(f benchFlags, scratch *benchmark.Scratch) error 
 		}
 	}
 	_, err := fmt.Fprintf(to, "works in %s, which is removed at the end\n"+
-		"on a cloud's store about %d PUTs and %d GETs, $%.2f at S3's list prices; a faster store gets more\n",
-		scratch.Name(), all.Puts, all.Gets, float64(all.Puts)*putDollars+float64(all.Gets)*getDollars)
+		"if a PUT takes 50 ms: about %d PUTs, %d GETs, $%.3f on %s; a faster store gets more\n",
+		scratch.Name(), all.Puts, all.Gets, all.Dollars(f.Prices), f.Prices.Title)
 	return err
 }
-
-// S3 Standard's list prices in us-east-1 of a request, in dollars.
-const (
-	putDollars = 0.005 / 1000
-	getDollars = 0.0004 / 1000
-)

@@ -126,14 +126,14 @@ func (c *command) printBenchFailover(r *benchmark.Failover) error {
 		return err
 	}
 	i := &r.Idle
-	_, err := fmt.Fprintf(c.stdout, "\nthe standby idle: %d GETs, %d LISTs in %.0f s\n", i.Requests.Get, i.Requests.List, i.Seconds)
+	_, err := fmt.Fprintf(c.stdout, "\nthe standby idle: %d GETs, %d LISTs in %.0f s, $%.2f a month\n", i.Requests.Get, i.Requests.List, i.Seconds, i.DollarsPerMonth)
 	return err
 }
 
 func (c *command) printBenchRequests(r *benchmark.Accounting) error {
 	t := c.benchTable(fmt.Sprintf("requests of %d transactions, %.0f/s", r.Transactions, r.TransactionsPerSecond),
-		"entries", "PUTs", "hedges", "PUTs/entry", "lease renewals", "others")
+		"entries", "PUTs", "hedges", "PUTs/entry", "renewals", "others", "$/month", "$/million")
 	t.row(fmt.Sprint(r.Entries), fmt.Sprint(r.Requests.Create), fmt.Sprint(r.Requests.Hedges), fmt.Sprintf("%.3f", r.PutsPerEntry),
-		fmt.Sprint(r.LeaseRenewals), fmt.Sprint(r.Others))
+		fmt.Sprint(r.LeaseRenewals), fmt.Sprint(r.Others), fmt.Sprintf("%.2f", r.DollarsPerMonth), fmt.Sprintf("%.3f", r.DollarsPerMillion))
 	return t.flush()
 }

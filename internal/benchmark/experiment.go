@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/scheduler-store/scheduler-store/cost"
 )
 
-// Options of the experiments. All must be set, but for Progress and Profile.
+// Options of the experiments. All must be set, but for Profile, Prices and Progress.
 type Options struct {
 	// RecordBytes is the size of a record; records don't compress.
 	RecordBytes int
@@ -19,6 +21,8 @@ type Options struct {
 	// Profile names the latencies that are put before the store; see package
 	// latencydriver. Empty leaves out what needs them.
 	Profile string
+	// Prices are those by which requests are billed; the zero value costs nothing.
+	Prices cost.Prices
 	// Progress, if set, is told what is being done and how much of it is done, from 0
 	// to 1.
 	Progress func(what string, done float64)
@@ -54,6 +58,11 @@ type Experiment struct {
 type Estimate struct {
 	Puts int `json:"puts"`
 	Gets int `json:"gets"`
+}
+
+// Dollars is what they cost.
+func (e Estimate) Dollars(p cost.Prices) float64 {
+	return p.Dollars(cost.Requests{Writes: float64(e.Puts), Reads: float64(e.Gets)})
 }
 
 const (

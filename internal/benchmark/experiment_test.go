@@ -9,6 +9,7 @@ import (
 	"github.com/scheduler-store/scheduler-store/bucket/driver"
 	"github.com/scheduler-store/scheduler-store/bucket/latencydriver"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
+	"github.com/scheduler-store/scheduler-store/cost"
 )
 
 // small are options of a run of a few seconds.
@@ -152,7 +153,23 @@ func TestCounterKnowsHedges(t *testing.T) {
 		_, _ = c.Create(ctx, "a", []byte("abc"))
 		_, _, _ = c.Get(ctx, "a")
 	}
-	if got, want := c.requests(), (Requests{Create: 2, Get: 2, Hedges: 2, CreateBytes: 6, GetBytes: 6}); got != want {
+	_, _, _ = c.Get(t.Context(), "b")
+	if got, want := c.requests(), (Requests{Create: 2, Get: 3, Misses: 1, Hedges: 2, CreateBytes: 6, GetBytes: 6}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestDollarsAreThoseOfAMonth(t *testing.T) {
+	prices, _ := cost.PricesOf("s3")
+	// A PUT a second is 2,628,000 a month, at $5 a million.
+	if got := (Requests{Create: 5, Replace: 5}).dollarsPerMonth(prices, 10); got != 13.14 {
+		t.Errorf("$%v, want 13.14", got)
+	}
+	gcs, _ := cost.PricesOf("gcs")
+	if got := (Requests{Get: 10, Misses: 10}).dollarsPerMonth(gcs, 1); got != 0 {
+		t.Errorf("misses cost $%v on GCS, want 0", got)
+	}
+	if got := (Requests{Create: 1}).dollarsPerMonth(prices, 0); got != 0 {
+		t.Errorf("$%v in no time", got)
 	}
 }

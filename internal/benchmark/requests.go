@@ -6,6 +6,7 @@ import (
 	"time"
 
 	schedulerstore "github.com/scheduler-store/scheduler-store"
+	"github.com/scheduler-store/scheduler-store/cost"
 	"github.com/scheduler-store/scheduler-store/internal/sleep"
 )
 
@@ -25,6 +26,10 @@ type Accounting struct {
 	PutsPerEntry float64 `json:"putsPerEntry"`
 	// Others are the requests that are neither an entry's PUT nor a renewal.
 	Others int64 `json:"others"`
+	// DollarsPerMonth is what the requests cost at this rate, all the time, and
+	// DollarsPerMillion those of a million transactions.
+	DollarsPerMonth   float64 `json:"dollarsPerMonth"`
+	DollarsPerMillion float64 `json:"dollarsPerMillion"`
 }
 
 const requestClients = 256
@@ -56,6 +61,8 @@ func MeasureRequests(ctx context.Context, s *Scratch, o Options) (*Accounting, e
 	}
 	a.LeaseRenewals = a.Requests.Replace
 	a.PutsPerEntry = Ratio(float64(a.Requests.Create-a.Requests.Hedges), float64(a.Entries))
+	a.DollarsPerMonth = a.Requests.dollarsPerMonth(o.Prices, a.Seconds)
+	a.DollarsPerMillion = Ratio(1e6*a.DollarsPerMonth, cost.Month.Seconds()*a.TransactionsPerSecond)
 	a.Others = a.Requests.Get + a.Requests.List + a.Requests.Delete
 	return a, nil
 }

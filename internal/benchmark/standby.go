@@ -34,6 +34,8 @@ type Idle struct {
 	Seconds           float64  `json:"seconds"`
 	Requests          Requests `json:"requests"`
 	RequestsPerMinute float64  `json:"requestsPerMinute"`
+	// DollarsPerMonth is what a standby costs that is always idle.
+	DollarsPerMonth float64 `json:"dollarsPerMonth"`
 }
 
 const lagClients = 16
@@ -150,5 +152,6 @@ func (o *Options) idle(ctx context.Context, p *pair) (Idle, error) {
 	}
 	i := Idle{Seconds: time.Since(start).Seconds(), Requests: p.standby.place.counter.requests().since(before)}
 	i.RequestsPerMinute = 60 * perSecond(float64(i.Requests.all()), i.Seconds)
+	i.DollarsPerMonth = i.Requests.dollarsPerMonth(o.Prices, i.Seconds)
 	return i, nil
 }
