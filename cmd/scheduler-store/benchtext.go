@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/scheduler-store/scheduler-store/internal/benchmark"
 )
@@ -117,6 +118,8 @@ func (c *command) printBenchFailover(r *benchmark.Failover) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
+	c.printBenchStages("hand-over", r.HandOver.Stages)
+	c.printBenchStages("crash", r.Crash.Stages)
 	l := &r.Lag
 	t = c.benchTable(fmt.Sprintf("the standby under %.0f transactions/s of %d clients", l.TransactionsPerSecond, l.Clients), " ", "p50 ms", "p99 ms")
 	t.row("commit", ms(l.Commit.P50), ms(l.Commit.P99))
@@ -128,6 +131,16 @@ func (c *command) printBenchFailover(r *benchmark.Failover) error {
 	i := &r.Idle
 	_, err := fmt.Fprintf(c.stdout, "\nthe standby idle: %d GETs, %d LISTs in %.0f s, $%.2f a month\n", i.Requests.Get, i.Requests.List, i.Seconds, i.DollarsPerMonth)
 	return err
+}
+
+func (c *command) printBenchStages(what string, stages []benchmark.Stage) {
+	parts := []string{}
+	for _, s := range stages {
+		parts = append(parts, fmt.Sprintf("%s %.0f", s.Name, s.Ms))
+	}
+	if len(parts) > 0 {
+		fmt.Fprintf(c.stdout, "stages of a %s, ms: %s\n", what, strings.Join(parts, ", "))
+	}
 }
 
 func (c *command) printBenchRequests(r *benchmark.Accounting) error {

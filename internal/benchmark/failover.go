@@ -26,10 +26,22 @@ type Takeover struct {
 	// FirstCommit is when the successor's first transaction was durable.
 	FirstCommitMs    float64 `json:"firstCommitMs"`
 	MaxFirstCommitMs float64 `json:"maxFirstCommitMs"`
-	// Stages, medians: the leader had closed, the successor led.
+	// The leader had closed, the successor led: medians.
 	ClosedMs float64 `json:"closedMs,omitzero"`
 	LeadsMs  float64 `json:"leadsMs"`
+	// Stages are those that the successor tells of in its metrics, medians, from the last
+	// sign of life of the leader that it saw: that is before the leader's end.
+	Stages []Stage `json:"stages"`
 }
+
+// Stage is a part of taking over.
+type Stage struct {
+	Name string  `json:"name"`
+	Ms   float64 `json:"ms"`
+}
+
+// stageNames are the stages in their order.
+var stageNames = []string{"detect", "claim", "replay", "seal", "ready"}
 
 const (
 	handOvers = 5
@@ -64,11 +76,15 @@ func MeasureFailover(ctx context.Context, s *Scratch, o Options) (*Failover, err
 }
 
 // took is one takeover.
-type took struct{ closed, leads, commit time.Duration }
+type took struct {
+	closed, leads, commit time.Duration
+	stages                map[string]float64 // in milliseconds
+}
 
 // takeovers lets the standby take over again and again.
 func (o *Options) takeovers(ctx context.Context, p *pair, what string, rounds int, takeOver func(context.Context, int) (took, error)) (t Takeover, err error) {
 	var closed, leads, commits []float64
+	stages := map[string][]float64{}
 	for round := range rounds {
 		o.progress(what, float64(round)/float64(rounds))
 		got, err := takeOver(ctx, round)
@@ -80,8 +96,17 @@ func (o *Options) takeovers(ctx context.Context, p *pair, what string, rounds in
 		}
 		closed, leads = append(closed, milliseconds(got.closed)), append(leads, milliseconds(got.leads))
 		commits = append(commits, milliseconds(got.commit))
+		for stage, ms := range got.stages {
+			stages[stage] = append(stages[stage], ms)
+		}
 	}
-	return Takeover{Rounds: rounds, FirstCommitMs: median(commits), MaxFirstCommitMs: slices.Max(commits), ClosedMs: median(closed), LeadsMs: median(leads)}, nil
+	t = Takeover{Rounds: rounds, FirstCommitMs: median(commits), MaxFirstCommitMs: slices.Max(commits), ClosedMs: median(closed), LeadsMs: median(leads), Stages: []Stage{}}
+	for _, name := range stageNames {
+		if all := stages[name]; len(all) > 0 {
+			t.Stages = append(t.Stages, Stage{name, median(all)})
+		}
+	}
+	return t, nil
 }
 
 // handOver closes the leader.
@@ -121,5 +146,6 @@ func (p *pair) firstCommit(ctx context.Context, start time.Time, round int, got 
 	got.leads = time.Since(start)
 	err := write(ctx, p.standby.store, 0, round, 1)
 	got.commit = time.Since(start)
+	got.stages = p.standby.stages()
 	return err
 }

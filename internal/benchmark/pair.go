@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	schedulerstore "github.com/scheduler-store/scheduler-store"
 	"github.com/scheduler-store/scheduler-store/bucket/driver"
 	"github.com/scheduler-store/scheduler-store/lease"
@@ -29,6 +31,31 @@ type member struct {
 	place *place
 	cut   *cut
 	won   chan error // the end of its campaign
+	// registry has its metrics.
+	registry *prometheus.Registry
+}
+
+// stages are how long the stages of a member's only take-over took, in milliseconds, by
+// its metrics.
+func (m *member) stages() map[string]float64 {
+	families, err := m.registry.Gather()
+	if err != nil {
+		return nil // told apart they are a help, not more
+	}
+	stages := map[string]float64{}
+	for _, family := range families {
+		if family.GetName() != "scheduler_store_failover_seconds" {
+			continue
+		}
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				if label.GetName() == "stage" {
+					stages[label.GetValue()] = 1000 * metric.GetHistogram().GetSampleSum()
+				}
+			}
+		}
+	}
+	return stages
 }
 
 // withPair opens a pair, calls f with it, and closes it.
@@ -60,13 +87,13 @@ func (p *pair) open(ctx context.Context) (err error) {
 
 // join opens the cell as one more process, which campaigns.
 func (p *pair) join(ctx context.Context) (*member, error) {
-	m := &member{cut: &cut{}, won: make(chan error, 1)}
+	m := &member{cut: &cut{}, won: make(chan error, 1), registry: prometheus.NewRegistry()}
 	m.place = p.scratch.place(p.name, func(d driver.Bucket) driver.Bucket {
 		m.cut.Bucket = d
 		return m.cut
 	})
 	o := storeOptions()
-	o.Lease = lease.Options{TTL: p.ttl}
+	o.Lease, o.Registerer = lease.Options{TTL: p.ttl}, m.registry
 	var err error
 	if m.store, err = openStore(ctx, m.place, o); err != nil {
 		return nil, err
