@@ -54,13 +54,9 @@ const forms = "want file:///directory, s3://bucket/prefix?region=…, gs://bucke
 // that is missing or may not be used is known at once: the error then matches
 // bucket.ErrNoBucket or bucket.ErrDenied. No error has a secret in it.
 func Open(ctx context.Context, rawURL string, options Options) (*bucket.Bucket, error) {
-	location, err := Parse(rawURL)
+	d, location, err := OpenDriver(ctx, rawURL, options)
 	if err != nil {
 		return nil, err
-	}
-	d, err := location.open(ctx, options)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", location, err)
 	}
 	b := bucket.New(d, location.String(), location.Prefix, bucket.Options{Registerer: options.Registerer, Provider: location.Provider()})
 	if options.Unchecked {
@@ -73,6 +69,21 @@ func Open(ctx context.Context, rawURL string, options Options) (*bucket.Bucket, 
 		break
 	}
 	return b, nil
+}
+
+// OpenDriver opens the driver of the bucket at a URL, for who puts something between it
+// and a bucket.Bucket, such as latencies. Nothing is asked of the store; the driver's
+// keys are without the location's prefix.
+func OpenDriver(ctx context.Context, rawURL string, options Options) (driver.Bucket, Location, error) {
+	location, err := Parse(rawURL)
+	if err != nil {
+		return nil, location, err
+	}
+	d, err := location.open(ctx, options)
+	if err != nil {
+		return nil, location, fmt.Errorf("open %s: %w", location, err)
+	}
+	return d, location, nil
 }
 
 // Location is a parsed URL.

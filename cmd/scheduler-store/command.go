@@ -104,7 +104,8 @@ func (c *command) root() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}, c.serveCommand(), c.applyCommand(), c.stateCommand(), c.logCommand(), c.snapshotCommand(), c.backupCommand(),
-		c.recoveryCommand(), c.importCommand(), c.exportCommand(), c.copyCommand(), c.leaseCommand(), c.costCommand(), c.versionCommand())
+		c.recoveryCommand(), c.importCommand(), c.exportCommand(), c.copyCommand(), c.leaseCommand(), c.costCommand(),
+		c.benchCommand(), c.versionCommand())
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)

@@ -82,6 +82,15 @@ func TestWrongUsage(t *testing.T) {
 		{"cost", "--backup-keep", "0"},
 		{"cost", "--of", "nonsense"},
 		{"cost", "--of", "http://user:hush@host"},
+		{"bench", "mem://a", "mem://b"},
+		{"bench", "mem://a", "--store", "mem://b"},
+		{"bench", "mem://a", "--only", "commit,nothing"},
+		{"bench", "mem://a", "--clients", "0"},
+		{"bench", "mem://a", "--clients", "1,x"},
+		{"bench", "mem://a", "--duration", "0s"},
+		{"bench", "mem://a", "--record-bytes", "0"},
+		{"bench", "mem://a", "--transactions", "0"},
+		{"bench", "mem://a", "--profile", "floppy"},
 	} {
 		o := program(t, args...).wants(exitUsage).says("--help")
 		if o.stdout != "" {

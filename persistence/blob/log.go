@@ -252,6 +252,12 @@ func (l *Log) header(ctx context.Context, epoch persistence.Epoch, position pers
 	return h, nil
 }
 
+// Read reads the entry with a key and checks it by itself. Errors match
+// bucket.ErrNotExist when it is not there, ErrNewerFormat, or ErrDamaged.
+func (l *Log) Read(ctx context.Context, key EntryKey) (*Entry, error) {
+	return l.read(ctx, key.Epoch, key.Position)
+}
+
 // read reads one entry and checks it by itself. Errors match bucket.ErrNotExist
 // when it is not there, ErrNewerFormat, or ErrDamaged.
 func (l *Log) read(ctx context.Context, epoch persistence.Epoch, position persistence.Position) (*Entry, error) {
