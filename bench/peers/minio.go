@@ -93,7 +93,10 @@ func (s *Server) makeBucket(ctx context.Context) error {
 // Stop kills the server.
 func (s *Server) Stop() error {
 	err := s.process.Process.Kill()
-	_ = s.process.Wait() // it was killed
+	_ = s.process.Wait()                   // it was killed
+	if errors.Is(err, os.ErrProcessDone) { // by the end of the context
+		return nil
+	}
 	return err
 }
 
