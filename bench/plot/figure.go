@@ -22,21 +22,19 @@ import (
 // figure is a plot with its legend beside it, where it hides nothing.
 type figure struct {
 	*plot.Plot
-	legend plot.Legend
-	width  vg.Length // of the legend; 0 if there is none
+	height      vg.Length
+	legend      plot.Legend
+	legendWidth vg.Length // 0 if there is none
 }
 
-const (
-	figureWidth  = 760
-	figureHeight = 380
-)
+const figureWidth = 760
 
 var grey = color.Gray{Y: 0xd8}
 
 // newFigure has a grid, and room for a legend of that width.
 func newFigure(title, x, y string, legend vg.Length) *figure {
 	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
-	f := &figure{plot.New(), plot.NewLegend(), legend}
+	f := &figure{plot.New(), 380, plot.NewLegend(), legend}
 	f.Title.Text, f.X.Label.Text, f.Y.Label.Text = title, x, y
 	f.Title.TextStyle.Font.Size, f.Title.Padding = 14, 10
 	for _, axis := range []*plot.Axis{&f.X, &f.Y} {
@@ -55,10 +53,10 @@ func (f *figure) save(path string) error {
 	var write func(io.Writer) (int64, error)
 	switch filepath.Ext(path) {
 	case ".svg":
-		svg := vgsvg.New(figureWidth, figureHeight)
+		svg := vgsvg.New(figureWidth, f.height)
 		canvas, write = svg, svg.WriteTo
 	case ".png":
-		png := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(figureWidth, figureHeight), vgimg.UseDPI(110))}
+		png := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(figureWidth, f.height), vgimg.UseDPI(110))}
 		canvas, write = png, png.WriteTo
 	default:
 		return fmt.Errorf("%s: no format is known by that name", path)
@@ -67,9 +65,9 @@ func (f *figure) save(path string) error {
 	all.SetColor(color.White)
 	all.Fill(all.Rectangle.Path())
 	all = draw.Crop(all, 8, -8, 8, -8)
-	f.Draw(draw.Crop(all, 0, -f.width, 0, 0))
-	if f.width > 0 {
-		f.legend.Draw(draw.Crop(all, all.Max.X-all.Min.X-f.width+14, 0, 0, -34))
+	f.Draw(draw.Crop(all, 0, -f.legendWidth, 0, 0))
+	if f.legendWidth > 0 {
+		f.legend.Draw(draw.Crop(all, all.Max.X-all.Min.X-f.legendWidth+14, 0, 0, -34))
 	}
 	var b bytes.Buffer
 	if _, err := write(&b); err != nil {

@@ -3,7 +3,9 @@
 //	go -C bench run ./plot         SVG
 //	go -C bench run ./plot -png    PNG too, to look at without a browser
 //
-// A plot whose data are not there is left out, and the old file stays.
+// The data in bench.json are those of make bench, the data in store.json those of
+// scheduler-store bench --output json. A plot whose data are not there is left out, and
+// the old file stays.
 package main
 
 import (
@@ -31,7 +33,12 @@ var drawings = []drawing{
 	{"latency-one-client", "bench.json", ofReport(oneClient)},
 	{"latency-256-clients", "bench.json", ofReport(manyClients)},
 	{"cpu-256-clients", "bench.json", ofReport(processors)},
+	{"hedging", "store.json", hedging},
+	{"recovery", "store.json", recovery},
 }
+
+// errNothing: the run left out what is drawn.
+var errNothing = errors.New("there is nothing to draw")
 
 // ofReport decodes what the bench writes.
 func ofReport(draw func(*report.Report) (*figure, error)) func([]byte) (*figure, error) {
@@ -68,7 +75,10 @@ func run(results, out string, png bool) error {
 			return err
 		}
 		f, err := d.draw(data)
-		if err != nil {
+		if errors.Is(err, errNothing) {
+			fmt.Fprintf(os.Stderr, "plot: %s is left out: %s has nothing of it\n", d.name, d.data)
+			continue
+		} else if err != nil {
 			return fmt.Errorf("%s from %s: %w", d.name, d.data, err)
 		}
 		if err := f.save(filepath.Join(out, d.name+".svg")); err != nil {

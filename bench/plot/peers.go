@@ -1,13 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"image/color"
 	"slices"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
@@ -35,8 +33,6 @@ var looks = map[string]look{
 }
 
 const legendWidth = 195
-
-var errNothing = errors.New("the run measured nothing of it")
 
 // curve adds a peer's line, with a mark at each point if marked.
 func (f *figure) curve(peer string, points plotter.XYs, marked bool) error {
@@ -143,59 +139,18 @@ func side(r *report.Report) (cells []*report.Cell, labels []string) {
 	return cells, labels
 }
 
-// manyClients are percentiles of latency with 256 clients, a line for each peer.
+// manyClients are percentiles of latency with 256 clients.
 func manyClients(r *report.Report) (*figure, error) {
 	f := newFigure(fmt.Sprintf("Latency with %d clients, records of %d bytes", most, r.RecordBytes), "milliseconds", "", 80)
 	cells, labels := side(r)
 	if len(cells) == 0 {
 		return nil, errNothing
 	}
-	percentiles := []struct {
-		name  string
-		of    func(*report.Cell) float64
-		shape draw.GlyphDrawer
-	}{
-		{"p50", func(c *report.Cell) float64 { return c.Latency.P50 }, draw.CircleGlyph{}},
-		{"p90", func(c *report.Cell) float64 { return c.Latency.P90 }, draw.TriangleGlyph{}},
-		{"p99", func(c *report.Cell) float64 { return c.Latency.P99 }, draw.SquareGlyph{}},
-		{"p99.9", func(c *report.Cell) float64 { return c.Latency.P999 }, draw.CrossGlyph{}},
+	var rows []spread
+	for i, c := range cells {
+		rows = append(rows, spread{labels[i], c.Latency.Percentiles, looks[c.Peer]})
 	}
-	low, high := cells[0].Latency.P50, 0.0
-	for y, c := range cells {
-		low, high = min(low, c.Latency.P50), max(high, c.Latency.P999)
-		line, err := plotter.NewLine(plotter.XYs{{X: c.Latency.P50, Y: float64(y)}, {X: c.Latency.P999, Y: float64(y)}})
-		if err != nil {
-			return nil, err
-		}
-		line.Color, line.Width = looks[c.Peer].color, looks[c.Peer].width
-		f.Add(line)
-	}
-	for _, p := range percentiles {
-		var points plotter.XYs
-		for y, c := range cells {
-			points = append(points, plotter.XY{X: p.of(c), Y: float64(y)})
-		}
-		marks, err := plotter.NewScatter(points)
-		if err != nil {
-			return nil, err
-		}
-		marks.GlyphStyleFunc = func(i int) draw.GlyphStyle {
-			return draw.GlyphStyle{Color: looks[cells[i].Peer].color, Radius: 4.5, Shape: p.shape}
-		}
-		f.Add(marks)
-		f.legend.Add(p.name, sample{p.shape})
-	}
-	f.NominalY(labels...)
-	f.Y.Min, f.Y.Max = -0.6, float64(len(cells))-0.4
-	decades(&f.X, low, high)
-	return f, nil
-}
-
-// sample is a mark in a legend, in black whatever the colours in the plot are.
-type sample struct{ shape draw.GlyphDrawer }
-
-func (s sample) Thumbnail(c *draw.Canvas) {
-	c.DrawGlyph(draw.GlyphStyle{Color: color.Black, Radius: 4.5, Shape: s.shape}, c.Center())
+	return f, f.spreads(rows)
 }
 
 // processors is what a record costs in CPU time with 256 clients: in the process of
@@ -228,22 +183,16 @@ func processors(r *report.Report) (*figure, error) {
 		f.Add(bars)
 		f.legend.Add(part.name, bars)
 	}
-	ends := plotter.XYLabels{}
+	var ends plotter.XYs
 	for y, c := range cells {
-		ends.XYs, ends.Labels = append(ends.XYs, plotter.XY{X: c.CPU(), Y: float64(y)}), append(ends.Labels, fmt.Sprintf("%.2f", c.CPU()))
+		ends = append(ends, plotter.XY{X: c.CPU(), Y: float64(y)})
 		f.X.Max = max(f.X.Max, c.CPU()*1.1)
 	}
-	sums, err := plotter.NewLabels(ends)
-	if err != nil {
+	if err := f.values(ends, "%.2f"); err != nil {
 		return nil, err
 	}
-	for i := range sums.TextStyle {
-		sums.TextStyle[i].Font, sums.TextStyle[i].YAlign = font.From(plot.DefaultFont, 11), -0.4
-	}
-	sums.Offset.X = 4
-	f.Add(sums)
-	f.NominalY(labels...)
-	f.Y.Min, f.Y.Max, f.X.Min = -0.6, float64(len(cells))-0.4, 0
+	f.rows(labels)
+	f.X.Min = 0
 	f.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick {
 		ticks := plot.DefaultTicks{}.Ticks(low, high)
 		for i, t := range ticks {
