@@ -10,8 +10,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/scheduler-store/scheduler-store/bench/report"
+	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
 	"github.com/scheduler-store/scheduler-store/internal/benchmark"
+	"github.com/scheduler-store/scheduler-store/persistence"
+	"github.com/scheduler-store/scheduler-store/persistence/blob"
 )
 
 const minio = "../../.cache/bin/minio"
@@ -88,6 +93,41 @@ func check(t *testing.T, p Peer, records, clients, puts int) {
 		if puts < records/clients || puts > records {
 			t.Errorf("%d PUTs for %d records", puts, records)
 		}
+	}
+}
+
+// The yardstick is of the same bytes: the log's entry of one record is as large as the
+// object of a raw PUT.
+func TestRawObjectIsAsLargeAsAnEntry(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	b, err := bucketurl.Open(t.Context(), "mem://entry", bucketurl.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := blob.Open(t.Context(), b, blob.Options{Registerer: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer, err := log.NewReader(ignore{}).Lead(t.Context(), 1, persistence.NewWriterID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := &ourLog{b, writer}
+	if err := errors.Join(ours.Append(t.Context(), benchmark.Noise(RecordBytes)), ours.Close()); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size float64
+	for _, f := range families {
+		if f.GetName() == "scheduler_store_log_bytes_written_total" {
+			size = f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	if size != RecordBytes+entryOverhead {
+		t.Errorf("the entry has %v bytes, the raw object %d", size, RecordBytes+entryOverhead)
 	}
 }
 

@@ -93,5 +93,5 @@ func recovery(data []byte) (*figure, error) {
 	f.Add(marks)
 	f.rows(labels)
 	decades(&f.X, low, high*1.5) // with room for the value
-	return f, f.values(points, "%.1f s")
+	return f, f.values(points, "%.3g s")
 }
