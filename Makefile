@@ -10,7 +10,7 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 BUILD := github.com/scheduler-store/scheduler-store/internal/build
 LDFLAGS := -X $(BUILD).Version=$(VERSION) -X $(BUILD).Commit=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help build run check test unit properties integration lint fmt bench servers generate clean
+.PHONY: help build run check test unit properties integration lint fmt bench plots servers generate clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,8 +32,9 @@ unit: ## unit tests under the race detector
 properties: ## thousands of random states taken somewhere and back
 	SCHEDULER_STORE_STATES=3000 $(GO) test -run RoundTrip .
 
-integration: servers build ## tests against MinIO, versitygw, a GCS emulator, and the real daemon
+integration: servers build ## tests against MinIO, versitygw, a GCS emulator, and the real daemon; the bench's
 	$(GO) -C integration test -timeout 20m ./...
+	$(GO) -C bench test ./...
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
@@ -49,8 +50,12 @@ lint: $(BIN)/staticcheck $(BIN)/govulncheck ## gofmt, go vet, staticcheck, govul
 	if grep -q 'fetching vulnerabilities' $(CACHE)/govulncheck.txt; then echo "govulncheck: its database can't be reached from here"; \
 	elif [ $$status -ne 0 ]; then cat $(CACHE)/govulncheck.txt; exit 1; fi
 
-bench: servers build ## the benchmarks against MinIO; results in docs/performance.md are from here
-	$(GO) -C bench run . -minio $(BIN)/minio
+bench: servers ## the log and the store beside their peers, on this machine; keeps the data and draws the plots
+	$(GO) -C bench run . -minio $(BIN)/minio -json results/bench.json
+	$(GO) -C bench run ./plot
+
+plots: ## docs/plots, from the data in bench/results
+	$(GO) -C bench run ./plot
 
 servers: $(BIN)/minio ## the servers that the tests need, built once
 

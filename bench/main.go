@@ -1,90 +1,104 @@
-// Bench measures commits against the raw store in one run, so that what it prints
-// is a ratio and not a machine's, and the stores in memory at a million tasks.
+// Bench measures the log and the store beside their peers, in one run on one machine,
+// so that what it prints is a ratio and not a machine's; and the stores in memory at a
+// million tasks. README.md says what the peers are and what is comparable.
 //
-//	make bench                     both; commits against a MinIO of its own
-//	go -C bench run . -minio PATH  the same
-//	go -C bench run . -minio ''    the stores in memory alone
-//	go -C bench run . -tasks 0     commits alone
+//	make bench                              all of it, and the plots
+//	go -C bench run . -only log,etcd        two of the peers
+//	go -C bench run . -only turns           raw PUTs, commits and transactions of one client, in turn
+//	go -C bench run . -only memory          the stores in memory
+//	go -C bench run . -json FILE            the raw data, for plots
 //
-// Of commits it prints p50 and p99 of a raw conditional PUT and of a commit of the same
-// bytes by one client, taken alternately, and the transactions a second of 1, 16 and 256
-// clients through the whole store.
-//
-// Of the stores it prints how much memory a task takes, how long loading, transactions
-// of one task and queries take, and how long a reader waits while another goroutine
-// writes.
+// It prints text, and says on standard error what is measured now. Any error of any
+// client ends it.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
+	"strings"
+	"syscall"
 	"time"
+
+	"github.com/scheduler-store/scheduler-store/bench/peers"
+	"github.com/scheduler-store/scheduler-store/bench/report"
 )
 
+// Parts of a run, beside the peers.
+const (
+	partTurns  = "turns"
+	partMemory = "memory"
+)
+
+type options struct {
+	minio, directory string
+	duration         time.Duration
+	rounds, tasks    int
+	parts            []string
+}
+
 func main() {
-	minio := flag.String("minio", "../.cache/bin/minio", "MinIO's binary; empty leaves commits out")
-	seconds := flag.Int("seconds", 5, "duration of each measurement of throughput")
-	pairs := flag.Int("pairs", 1500, "raw PUTs and commits of one client")
-	tasks := flag.Int("tasks", 1_000_000, "tasks in the stores in memory; 0 leaves these out")
-	asJSON := flag.Bool("json", false, "print JSON")
+	all := slices.Concat([]string{partTurns}, report.Peers, []string{partMemory})
+	minio := flag.String("minio", "../.cache/bin/minio", "MinIO's binary")
+	directory := flag.String("dir", "../.cache", "a directory on the disk to measure: for the drive of MinIO, and the data of etcd and Raft")
+	seconds := flag.Int("seconds", 6, "duration of each measurement of throughput")
+	rounds := flag.Int("rounds", 1500, "appends of one client to each, in turn")
+	tasks := flag.Int("tasks", 1_000_000, "tasks in the stores in memory")
+	only := flag.String("only", "", "parts to measure, with commas between; all if empty: "+strings.Join(all, ","))
+	file := flag.String("json", "", "a file for the raw data")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	o := options{*minio, *directory, time.Duration(*seconds) * time.Second, *rounds, *tasks, all}
+	if *only != "" {
+		o.parts = strings.Split(*only, ",")
+	}
+	for _, part := range o.parts {
+		if !slices.Contains(all, part) {
+			fmt.Fprintf(os.Stderr, "bench: no part %q; want some of %s\n", part, strings.Join(all, ","))
+			os.Exit(2)
+		}
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *minio, *pairs, time.Duration(*seconds)*time.Second, *tasks, *asJSON); err != nil {
+	if err := run(ctx, o, *file); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// report is what one run found. A part that was left out is absent.
-type report struct {
-	*commits
+// result is what one run found. A part that was left out is absent.
+type result struct {
+	report.Report
 	Stores *stores `json:"stores,omitzero"`
 }
 
-// commits are durations in milliseconds.
-type commits struct {
-	RecordBytes int          `json:"recordBytes"`
-	RawPut      latency      `json:"rawPut"`
-	LogCommit   latency      `json:"logCommit"`
-	StoreCommit latency      `json:"storeCommit"`
-	Throughput  []throughput `json:"throughput"`
-}
-
-type latency struct {
-	P50 float64 `json:"p50Ms"`
-	P99 float64 `json:"p99Ms"`
-}
-
-type throughput struct {
-	Clients               int     `json:"clients"`
-	TransactionsPerSecond float64 `json:"transactionsPerSecond"`
-	PutsPerSecond         float64 `json:"putsPerSecond"`
-	Latency               latency `json:"latency"`
-}
-
-func run(ctx context.Context, minio string, pairs int, duration time.Duration, tasks int, asJSON bool) (err error) {
-	var r report
-	if minio != "" {
-		if r.commits, err = measureCommits(ctx, minio, pairs, duration); err != nil {
+func run(ctx context.Context, o options, file string) (err error) {
+	var r result
+	if r.Report, err = measurePeers(ctx, o); err != nil {
+		return err
+	}
+	if slices.Contains(o.parts, partMemory) && o.tasks > 0 {
+		progress("stores in memory, %d tasks", o.tasks)
+		if r.Stores, err = measureStores(o.tasks); err != nil {
 			return err
 		}
 	}
-	if tasks > 0 {
-		if r.Stores, err = measureStores(tasks); err != nil {
+	if file != "" {
+		encoded, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, append(encoded, '\n'), 0o644); err != nil {
 			return err
 		}
 	}
-	if asJSON {
-		return json.NewEncoder(os.Stdout).Encode(r)
-	}
-	if r.commits != nil {
-		r.commits.print()
+	if err := r.Report.Print(os.Stdout); err != nil {
+		return err
 	}
 	if r.Stores != nil {
 		r.Stores.print()
@@ -92,72 +106,40 @@ func run(ctx context.Context, minio string, pairs int, duration time.Duration, t
 	return nil
 }
 
-func measureCommits(ctx context.Context, minio string, pairs int, duration time.Duration) (*commits, error) {
-	server, err := startMinIO(ctx, minio)
+// measurePeers takes all peers with the same number of clients one after another, so
+// that those that are compared are near each other in time.
+func measurePeers(ctx context.Context, o options) (r report.Report, err error) {
+	r = report.Report{Started: time.Now().UTC().Truncate(time.Second), RecordBytes: peers.RecordBytes,
+		Machine: fmt.Sprintf("%s/%s, %d cores, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())}
+	kinds := slices.DeleteFunc(peers.Kinds(), func(k peers.Kind) bool { return !slices.Contains(o.parts, k.Name) })
+	turns := slices.Contains(o.parts, partTurns)
+	if len(kinds) == 0 && !turns {
+		return r, nil
+	}
+	bench, err := peers.Start(ctx, o.minio, o.directory)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
-	defer server.stop()
-	r := &commits{RecordBytes: recordBytes}
-	if err := r.measureLatency(ctx, server, pairs); err != nil {
-		return nil, err
-	}
-	for _, clients := range []int{1, 16, 256} {
-		t, err := measureThroughput(ctx, server, clients, duration)
-		if err != nil {
-			return nil, err
+	defer func() { err = errors.Join(err, bench.Close()) }()
+	if turns {
+		progress("one client, %d calls of each in turn", o.rounds)
+		if r.InTurn, err = bench.InTurn(ctx, o.rounds, report.Raw, report.Log, report.Store); err != nil {
+			return r, err
 		}
-		r.Throughput = append(r.Throughput, t)
+	}
+	for _, clients := range []int{1, 16, 64, 256} {
+		for _, k := range kinds {
+			progress("%s, %d clients", report.Label(k.Name), clients)
+			c, err := bench.Cell(ctx, k, clients, o.duration)
+			if err != nil {
+				return r, err
+			}
+			r.Cells = append(r.Cells, c)
+		}
 	}
 	return r, nil
 }
 
-func (r *commits) print() {
-	fmt.Printf("one client, %d-byte records that don't compress    p50 ms   p99 ms   p50 / raw\n", r.RecordBytes)
-	line := func(what string, l latency) {
-		fmt.Printf("%-48s %8.2f %8.2f %11.2f\n", what, l.P50, l.P99, l.P50/r.RawPut.P50)
-	}
-	line("raw conditional PUT of the entry's bytes", r.RawPut)
-	line("commit of a record to the log", r.LogCommit)
-	line("transaction of one task through the store", r.StoreCommit)
-	fmt.Printf("\n%-8s %16s %10s %10s %10s\n", "clients", "transactions/s", "PUTs/s", "p50 ms", "p99 ms")
-	for _, t := range r.Throughput {
-		fmt.Printf("%-8d %16.0f %10.0f %10.2f %10.2f\n", t.Clients, t.TransactionsPerSecond, t.PutsPerSecond, t.Latency.P50, t.Latency.P99)
-	}
-}
-
-func (s *stores) print() {
-	fmt.Printf("\n%d tasks, %d jobs, %d hosts; %d bytes a task encoded\n", s.Tasks, s.Jobs, s.Hosts, s.EncodedBytes)
-	fmt.Printf("\n%-40s %10s %10s %10s\n", "bytes a task", "own", "held", "over own")
-	size := func(what string, own, held float64) {
-		fmt.Printf("%-40s %10.0f %10.0f %10.0f\n", what, own, held, held-own)
-	}
-	size("tasks that share configurations", s.OwnShared, s.HeldShared)
-	size("tasks with a configuration each", s.Own, s.Held)
-	fmt.Printf("\n%-40s %10s %10s\n", "loading", "seconds", "tasks/s")
-	for _, l := range s.Loads {
-		fmt.Printf("%-40s %10.1f %10.0f\n", l.What, l.Seconds, l.TasksPerSecond)
-	}
-	fmt.Printf("\n%-40s %10s %10s\n", "transaction of one task", "p50 us", "p99 us")
-	for _, t := range s.Transactions {
-		fmt.Printf("%-40s %10.1f %10.1f\n", t.What, t.P50Micros, t.P99Micros)
-	}
-	fmt.Printf("\n%-40s %10s %10s %10s\n", "query by", "rows", "us", "ns a row")
-	for _, q := range s.Queries {
-		fmt.Printf("%-40s %10d %10.1f %10.0f\n", q.What, q.Rows, q.Micros, q.NanosPerRow)
-	}
-	fmt.Printf("\n%-18s %10s %8s %8s %8s %8s %10s   %s\n", "reads of a task", "reads", "p50 us", "p99", "p99.9", "max", "writes/s", "GC pauses: number, p50 us, max")
-	for _, p := range s.Pauses {
-		fmt.Printf("%-18s %10d %8.2f %8.2f %8.2f %8.0f %10.0f   %d %.0f %.0f\n", p.What, p.Reads, p.P50, p.P99, p.P999, p.Max, p.TransactionsPerSecond,
-			p.GCPauses, p.GCPauseP50, p.GCPauseMax)
-	}
-}
-
-// percentiles of what was measured.
-func percentiles(took []time.Duration) latency {
-	slices.Sort(took)
-	at := func(p float64) float64 {
-		return float64(took[min(int(p*float64(len(took))), len(took)-1)].Microseconds()) / 1000
-	}
-	return latency{at(0.50), at(0.99)}
+func progress(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...)
 }

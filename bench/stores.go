@@ -283,3 +283,30 @@ func count[T any](items iter.Seq[T]) (n int) {
 	}
 	return n
 }
+
+func (s *stores) print() {
+	fmt.Printf("\n%d tasks, %d jobs, %d hosts; %d bytes a task encoded\n", s.Tasks, s.Jobs, s.Hosts, s.EncodedBytes)
+	fmt.Printf("\n%-40s %10s %10s %10s\n", "bytes a task", "own", "held", "over own")
+	size := func(what string, own, held float64) {
+		fmt.Printf("%-40s %10.0f %10.0f %10.0f\n", what, own, held, held-own)
+	}
+	size("tasks that share configurations", s.OwnShared, s.HeldShared)
+	size("tasks with a configuration each", s.Own, s.Held)
+	fmt.Printf("\n%-40s %10s %10s\n", "loading", "seconds", "tasks/s")
+	for _, l := range s.Loads {
+		fmt.Printf("%-40s %10.1f %10.0f\n", l.What, l.Seconds, l.TasksPerSecond)
+	}
+	fmt.Printf("\n%-40s %10s %10s\n", "transaction of one task", "p50 us", "p99 us")
+	for _, t := range s.Transactions {
+		fmt.Printf("%-40s %10.1f %10.1f\n", t.What, t.P50Micros, t.P99Micros)
+	}
+	fmt.Printf("\n%-40s %10s %10s %10s\n", "query by", "rows", "us", "ns a row")
+	for _, q := range s.Queries {
+		fmt.Printf("%-40s %10d %10.1f %10.0f\n", q.What, q.Rows, q.Micros, q.NanosPerRow)
+	}
+	fmt.Printf("\n%-18s %10s %8s %8s %8s %8s %10s   %s\n", "reads of a task", "reads", "p50 us", "p99", "p99.9", "max", "writes/s", "GC pauses: number, p50 us, max")
+	for _, p := range s.Pauses {
+		fmt.Printf("%-18s %10d %8.2f %8.2f %8.2f %8.0f %10.0f   %d %.0f %.0f\n", p.What, p.Reads, p.P50, p.P99, p.P999, p.Max, p.TransactionsPerSecond,
+			p.GCPauses, p.GCPauseP50, p.GCPauseMax)
+	}
+}
