@@ -105,6 +105,7 @@ func TestScratchIsRemovedAfterErrors(t *testing.T) {
 			if err == nil || strings.Contains(err.Error(), "left") {
 				t.Errorf("%s: %v", name, err)
 			}
+			time.Sleep(straggle) // what was late has landed
 			if left := contents(t, mem); len(left) > 0 {
 				t.Errorf("%s: left %v", name, left)
 			}
