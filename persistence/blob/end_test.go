@@ -278,7 +278,7 @@ func TestIdleFollowerFindsThatItsEndWasCollected(t *testing.T) {
 		leader.snapshot()
 		c.collect(2)
 		asleep.Stop()
-		time.Sleep(time.Minute)
+		time.Sleep(DefaultCheckEnd + DefaultMaxPoll)
 		if got := f.state.has(); got != "a b" {
 			t.Errorf("follower has %q", got)
 		}
