@@ -251,16 +251,16 @@ func (f *fetcher) missed() {
 
 // first returns the first entry that is here and not yet handed out, if any, and the
 // position behind the last one.
-func (f *fetcher) first() (first *slot, behind persistence.Position) {
+func (f *fetcher) first() (first *slot, end persistence.Position) {
 	for _, s := range f.ahead {
 		if s.state == here && s.err == nil {
 			if first == nil {
 				first = s
 			}
-			behind = s.position + 1
+			end = s.position + 1
 		}
 	}
-	return first, behind
+	return first, end
 }
 
 // drop gives up what is on its way and waits until it is gone.

@@ -17,6 +17,8 @@ type Progress struct {
 	Entries, Transactions int
 	Bytes                 int64 // of entries, as stored
 	Elapsed               time.Duration
+	// Done tells that the recovery has come to where no entry is.
+	Done bool
 }
 
 // EntriesPerSecond is the rate so far.
@@ -45,8 +47,8 @@ func (p *Progress) Left() (time.Duration, bool) {
 }
 
 // Report has f called with the progress of each recovery: when it begins with the
-// log, and after each entry up to the end. f is called on the goroutine that reads,
-// and must be quick.
+// log, after each entry, and when it is done. f is called on the goroutine that reads,
+// and must be quick. Call Report before the reader is used.
 func (r *Reader) Report(f func(Progress)) { r.report = f }
 
 func (r *Reader) startProgress() {
@@ -77,7 +79,12 @@ func (r *Reader) tellProgress() {
 }
 
 func (r *Reader) endProgress() {
+	if !r.recovering {
+		return
+	}
 	r.recovering = false
+	r.progress.Done, r.progress.Elapsed = true, time.Since(r.since)
+	r.tellProgress()
 	r.log.metrics.secondsLeft.Set(0)
 }
 
@@ -85,14 +92,14 @@ func (r *Reader) endProgress() {
 // answer that is about to be applied, if there is one. What it has not asked for yet
 // it does not know of: that can be as old as the last request.
 func (r *Reader) noteLag(got *fetched) {
-	first, behind := r.fetch.first()
+	first, end := r.fetch.first()
 	var since time.Time
 	switch {
 	case got != nil && got.err == nil:
-		since = got.came
+		since, end = got.came, max(end, r.at.Next+1)
 	case first != nil:
 		since = first.came
 	}
 	r.log.metrics.behind.Store(since)
-	r.log.metrics.lagPositions.Set(float64(max(behind, r.fetch.sure, r.at.Next) - r.at.Next))
+	r.log.metrics.lagPositions.Set(float64(max(end, r.fetch.sure, r.at.Next) - r.at.Next))
 }
