@@ -158,12 +158,16 @@ func (f *fetcher) reach() int {
 	return most
 }
 
+// commonSize is what writers make an entry no larger than, but for a single record that
+// is, unless they are told otherwise.
+const commonSize = 1 << 20
+
 // roomFor tells whether this many requests may be on their way. How large an answer
 // is shows only when it is there; it is taken to be no larger than the largest of
-// late, and than the size at which writers close an entry. Only records larger than
-// that, after none for a while, can take more room than aheadBytes, once.
+// late, and than commonSize. Only larger entries, one right after another and after
+// none for hundreds of entries, can take more room than aheadBytes, once.
 func (f *fetcher) roomFor(flight int) bool {
-	return f.held+flight*max(f.sizes.largest(), f.log.options.EntryBytes) <= aheadBytes
+	return f.held+flight*max(f.sizes.largest(), commonSize) <= aheadBytes
 }
 
 func (f *fetcher) fetch(ctx context.Context, epoch persistence.Epoch, position persistence.Position) (got fetched) {

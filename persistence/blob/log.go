@@ -32,7 +32,8 @@ type Options struct {
 	// QueueBytes is what may wait to be sent before WaitRoom makes callers wait;
 	// default 32 MiB.
 	QueueBytes int
-	// Prefetch is the number of entries that a recovery fetches ahead; default 64.
+	// Prefetch is the number of requests for entries that a recovery has on their way
+	// at once; default 64.
 	Prefetch int
 	Logger   *slog.Logger
 	// Registerer takes the log's metrics; nil leaves them unregistered.
