@@ -117,7 +117,7 @@ func TestRequestsInVainAreBounded(t *testing.T) {
 // However the sizes of entries are mixed, what is on its way or waits stays within the
 // bound on bytes; small ones are still fetched far ahead.
 func TestMemoryAheadIsBounded(t *testing.T) {
-	const small, large = 1 << 10, 8 << 20
+	const small, large = 1 << 10, 12 << 20
 	noise := make([]byte, large)
 	rand.NewChaCha8([32]byte{}).Read(noise) // does not compress
 	big := string(noise)
@@ -136,10 +136,10 @@ func TestMemoryAheadIsBounded(t *testing.T) {
 		deep    int // entries ahead at some time, at least
 	}{
 		"small":        {mix(2000, func(int) bool { return false }), 100},
-		"large":        {mix(14, func(int) bool { return true }), 6},
+		"large":        {mix(20, func(int) bool { return true }), 5},
 		"in turn":      {mix(30, func(i int) bool { return i%2 == 0 }), 8},
-		"now and then": {mix(200, func(int) bool { return random.IntN(20) == 0 }), 8},
-		"rarely":       {mix(400, func(i int) bool { return i%100 == 99 }), 50},
+		"now and then": {mix(150, func(int) bool { return random.IntN(8) == 0 }), 8},
+		"rarely":       {mix(400, func(i int) bool { return i%100 == 99 }), 40},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -182,4 +182,77 @@ func TestMemoryAheadIsBounded(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is behind an entry that is not there yet is fetched once, however often that
+// one is asked for.
+func TestWhatIsBehindAMissingEntryIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		at := c.leader(1).reader.at
+		end := c.fill(at, numbers(12)...)
+		hole := Key(1, end.Next-4)
+		c.takes(memdriver.Get, 20*time.Millisecond)
+		f := newFetcher(c.open(Options{}), nothing{}, 64, 64)
+		defer f.drop()
+		object := c.mem.Data(hole)
+		c.mem.Remove(hole)
+		asked := 0
+		for p := at.Next; p < end.Next; p++ {
+			got := f.get(c.ctx, 1, p)
+			for ; got.missing(); got = f.get(c.ctx, 1, p) {
+				if asked++; asked == 5 {
+					c.mem.Put(hole, object)
+				}
+			}
+			if got.err != nil {
+				t.Fatal(got.err)
+			}
+		}
+		if asked != 5 {
+			t.Errorf("the missing one was not there %d times, want 5", asked)
+		}
+		for p := end.Next - 3; p < end.Next; p++ {
+			if n := c.mem.CountOf(memdriver.Get, memdriver.Is(Key(1, p))); n != 1 {
+				t.Errorf("position %d was asked for %d times", p, n)
+			}
+		}
+	})
+}
+
+// That an entry was not there when those before it were not either says nothing once
+// those have come.
+func TestOldAnswerIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		at := c.leader(1).reader.at
+		end := c.fill(at, numbers(10)...)
+		last := map[string][]byte{Key(1, end.Next-2): nil, Key(1, end.Next-1): nil}
+		for key := range last {
+			last[key] = c.mem.Data(key)
+			c.mem.Remove(key)
+		}
+		c.takes(memdriver.Get, 20*time.Millisecond)
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Get, Key: memdriver.Is(Key(1, end.Next-1)), Times: 1, Do: memdriver.DelayReply(time.Second)})
+		f := newFetcher(c.open(Options{}), nothing{}, 64, 64)
+		defer f.drop()
+		for p := at.Next; p < end.Next; p++ {
+			got := f.get(c.ctx, 1, p)
+			if p == end.Next-2 {
+				if !got.missing() {
+					t.Fatalf("position %d: %v", p, got.err)
+				}
+				for key, object := range last {
+					c.mem.Put(key, object)
+				}
+				got = f.get(c.ctx, 1, p)
+			}
+			if got.err != nil {
+				t.Fatalf("position %d: %v", p, got.err)
+			}
+		}
+		if n := c.mem.CountOf(memdriver.Get, memdriver.Is(Key(1, end.Next-1))); n != 2 {
+			t.Errorf("the last one was asked for %d times, want twice", n)
+		}
+	})
 }

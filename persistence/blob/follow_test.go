@@ -81,7 +81,7 @@ func quantile(d []time.Duration, q float64) time.Duration {
 	return d[min(int(q*float64(len(d))), len(d)-1)]
 }
 
-// Under load a follower is at most two commits behind what the leader acknowledges,
+// Under load a follower is less than two commits behind what the leader acknowledges,
 // and asks for each entry three times at most.
 func TestFollowerKeepsUpAtLowCost(t *testing.T) {
 	for name, l := range map[string]struct{ put, get, every time.Duration }{
@@ -105,7 +105,7 @@ func TestFollowerKeepsUpAtLowCost(t *testing.T) {
 				commits, lags = commits[awake:], lags[awake:]
 				commit, p50, p99, most := quantile(commits, 0.5), quantile(lags, 0.5), quantile(lags, 0.99), quantile(lags, 1)
 				t.Logf("commit %v; lag p50 %v, p99 %v, most %v; %.2f requests an entry of %d", commit, p50, p99, most, float64(gets)/float64(entries), entries)
-				if p99 > 2*commit {
+				if p99 > 3*commit/2 {
 					t.Errorf("lag of %v with commits of %v", p99, commit)
 				}
 				if gets > 3*entries {
@@ -172,30 +172,6 @@ func TestIdleFollowerIsCheap(t *testing.T) {
 		t.Logf("%d GETs and %d LISTs an hour, $%.2f a month", gets, lists, cost)
 		if cost > 0.80 || all != gets+lists {
 			t.Errorf("$%.2f a month, %d other requests", cost, all-gets-lists)
-		}
-	})
-}
-
-// While one entry is slow to land those after it are fetched once, and not again
-// because it is not there.
-func TestWhatIsBehindAMissingEntryIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCell(t)
-		c.takes(memdriver.Get, 20*time.Millisecond)
-		leader := c.leader(1)
-		c.slow(10 * time.Millisecond)
-		f := c.follower(FollowOptions{})
-		f.load(leader, 10*time.Millisecond, 500)
-		slow := leader.reader.at.Next + 300 // when it has long been awake
-		c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Is(Key(1, slow)), Do: memdriver.Delay(500 * time.Millisecond)})
-		f.load(leader, 10*time.Millisecond, 400)
-		for p := slow + 1; p < slow+Window; p++ {
-			if n := c.mem.CountOf(memdriver.Get, memdriver.Is(Key(1, p))); n > 4 {
-				t.Errorf("position %d, behind the one that was slow at %d, was asked for %d times", p, slow, n)
-			}
-		}
-		if n := c.mem.CountOf(memdriver.Get, memdriver.Is(Key(1, slow))); n < 5 {
-			t.Errorf("position %d was asked for %d times: this test shows nothing", slow, n)
 		}
 	})
 }

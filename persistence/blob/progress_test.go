@@ -2,6 +2,7 @@ package blob
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -43,6 +44,10 @@ func TestRecoveryTellsHowFarItIs(t *testing.T) {
 		last := all[len(all)-1]
 		if left, ok := last.Left(); !ok || left != 0 || !last.Done || last.At != end || last.Transactions != n || last.Bytes < n*headerSize {
 			t.Errorf("at the end: %v left, %+v", left, last)
+		}
+		told := len(all)
+		if err := f.reader.step(c.ctx); !errors.Is(err, errEnd) || len(all) != told {
+			t.Errorf("a poll at the end: %v, told %d times", err, len(all)-told)
 		}
 		if r := last.EntriesPerSecond(); r < n/took.Seconds() || r > 2*n/took.Seconds() {
 			t.Errorf("%v entries a second, and %d in %v", r, n, took)
