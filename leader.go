@@ -85,6 +85,7 @@ func (s *Store) Campaign(ctx context.Context) error {
 func (s *Store) run() {
 	defer close(s.ended)
 	reader := s.log.NewReader(s.storage)
+	reader.Report(s.replaying)
 	for {
 		e := s.follow(reader)
 		if e == nil {

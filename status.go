@@ -143,6 +143,8 @@ type Status struct {
 	Transaction persistence.TransactionNumber `json:"transaction"`
 	// Recovered tells that the end of the log was reached once.
 	Recovered bool `json:"recovered"`
+	// Recovery is how far a recovery is with the log, while there is one.
+	Recovery *RecoveryStatus `json:"recovery,omitempty"`
 	// Leader is who holds the lease, as far as this process has seen.
 	Leader *LeaderStatus `json:"leader,omitempty"`
 	// LastSnapshot is the newest snapshot that this process has made or seen as leader.
@@ -176,7 +178,7 @@ type SnapshotStatus struct {
 
 // Status tells how the store is doing. It makes no request.
 func (s *Store) Status() Status {
-	status := Status{Cell: s.log.Cell().ID, Store: s.bucket.Name(), Position: -1, Cost: s.cost()}
+	status := Status{Cell: s.log.Cell().ID, Store: s.bucket.Name(), Position: -1, Cost: s.cost(), Recovery: s.recoveryStatus()}
 	if c := s.storage.Checkpoint(); c != nil {
 		status.Epoch, status.Transaction, status.Position = c.At.Epoch, c.At.Transaction, int64(c.At.Next)-1
 	}

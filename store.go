@@ -105,6 +105,7 @@ type Store struct {
 	reigned atomic.Bool
 	// restored is the position behind this process's last restore.
 	restored atomic.Uint64
+	replay   replay
 	// posted is the number of the last transaction whose events the sink was told.
 	posted atomic.Uint64
 

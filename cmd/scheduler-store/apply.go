@@ -139,6 +139,8 @@ func (c *command) lead(ctx context.Context, store *schedulerstore.Store, wait ti
 	go func() { led <- store.Campaign(campaign) }()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
+	progress := c.newProgress(-1, "recovering entries")
+	defer progress.clear()
 	said := ""
 	for {
 		select {
@@ -148,6 +150,9 @@ func (c *command) lead(ctx context.Context, store *schedulerstore.Store, wait ti
 			}
 			return err
 		case <-tick.C:
+			if p, ok := store.RecoveryProgress(); ok {
+				progress.recovery(p)
+			}
 			holder := store.Status().Leader
 			if holder == nil {
 				continue

@@ -85,7 +85,7 @@ func (c *command) createBackup(ctx context.Context, place backupPlace, name, rea
 		}
 		defer func() { err = errors.Join(err, to.Close()) }()
 	}
-	state, err := catchUp(ctx, log)
+	state, err := c.catchUp(ctx, log)
 	if err != nil {
 		return nil, err
 	}

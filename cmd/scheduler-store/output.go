@@ -15,6 +15,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/schema"
 )
 
@@ -188,6 +189,17 @@ func (p *progressBar) clear() {
 	if p != nil {
 		_ = p.bar.Clear()
 	}
+}
+
+// recovery shows how far a recovery is.
+func (p *progressBar) recovery(r blob.Progress) {
+	if p == nil {
+		return
+	}
+	if r.End > r.At.Next { // else it is not known how many are left
+		p.setTotal(int64(r.Entries) + int64(r.End-r.At.Next))
+	}
+	p.set(int64(r.Entries), "recovering entries")
 }
 
 func isTerminal(w io.Writer) bool {

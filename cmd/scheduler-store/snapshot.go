@@ -61,7 +61,7 @@ func (c *command) createSnapshot(ctx context.Context, reason string) (_ *view.Sn
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Bucket().Close()) }()
-	state, err := catchUp(ctx, log)
+	state, err := c.catchUp(ctx, log)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (c *command) recoverAt(ctx context.Context, storeURL string) (*recovered, e
 	if err != nil {
 		return nil, err
 	}
-	state, err := catchUp(ctx, log)
+	state, err := c.catchUp(ctx, log)
 	if err := errors.Join(err, log.Bucket().Close()); err != nil {
 		return nil, err
 	}
@@ -52,9 +52,12 @@ func (c *command) recoverAt(ctx context.Context, storeURL string) (*recovered, e
 
 // catchUp reads a log to its end. Unlike a follower it takes each error for final, so
 // it never waits for a store to come back.
-func catchUp(ctx context.Context, log *blob.Log) (*recovered, error) {
+func (c *command) catchUp(ctx context.Context, log *blob.Log) (*recovered, error) {
 	stores := durability.New(durability.Options{})
 	reader := log.NewReader(stores)
+	progress := c.newProgress(-1, "recovering entries")
+	defer progress.clear()
+	reader.Report(progress.recovery)
 	if err := reader.CatchUp(ctx); err != nil {
 		return nil, err
 	}

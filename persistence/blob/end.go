@@ -36,6 +36,7 @@ func (r *Reader) confirmEnd(ctx context.Context, fault error) error {
 		return err
 	}
 	if evidence != "" || fault != nil {
+		r.fetch.drop() // what is asked for now must be answered now
 		got := r.fetch.get(ctx, r.at.Epoch, r.at.Next)
 		r.fetch.drop()
 		switch {
@@ -80,6 +81,16 @@ func (l *Log) evidenceBeyond(ctx context.Context, epoch persistence.Epoch, posit
 		return fmt.Sprintf("%s, which says that all positions below %d are durable,", lease.Key, state.Durable), nil
 	}
 	return "", nil
+}
+
+// durable is the number of positions that the lease says are durable, 0 where it says
+// nothing that can be believed or read. How much is fetched ahead rests on it, no more.
+func (l *Log) durable(ctx context.Context) persistence.Position {
+	state, err := lease.Read(ctx, l.bucket)
+	if err != nil {
+		return 0
+	}
+	return state.Durable
 }
 
 // checkBeyondSeal makes sure, when a seal is crossed, that nothing in its epoch

@@ -275,12 +275,12 @@ func TestIdleFollowerFindsThatItsEndWasCollected(t *testing.T) {
 		leader.snapshot()
 		c.collect(2)
 		asleep.Stop()
-		time.Sleep(time.Minute)
+		time.Sleep(DefaultCheckEnd + DefaultMaxPoll)
 		if got := f.state.has(); got != "a b" {
 			t.Errorf("follower has %q", got)
 		}
 		leader.write("c")
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * DefaultMaxPoll)
 		if got := f.state.has(); got != "a b c" {
 			t.Errorf("follower has %q", got)
 		}

@@ -32,7 +32,7 @@ func (l *Log) History(ctx context.Context, from, to persistence.TransactionNumbe
 			yield(nil, err)
 			return
 		}
-		fetch := newFetcher(l, nothing{}, historyAhead)
+		fetch := newFetcher(l, nothing{}, historyAhead, historyAhead)
 		defer fetch.drop()
 		at := persistence.Point{Epoch: first.Epoch, Next: first.Position, Transaction: first.First - 1, Hash: first.Prev}
 		for at.Transaction < to {

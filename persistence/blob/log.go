@@ -39,7 +39,8 @@ type Options struct {
 	// QueueBytes is what may wait to be sent before WaitRoom makes callers wait;
 	// default 32 MiB.
 	QueueBytes int
-	// Prefetch is the number of entries that a recovery fetches ahead; default 64.
+	// Prefetch is the number of requests for entries that a recovery has on their way
+	// at once; default 64.
 	Prefetch int
 	// Hedge says whether a PUT or GET of an entry that is slow is sent once more.
 	Hedge  bucket.Hedging

@@ -1,6 +1,11 @@
 package blob
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // metrics of a log, reader and writer.
 type metrics struct {
@@ -11,6 +16,28 @@ type metrics struct {
 	position, transaction                        prometheus.Gauge
 	ended                                        *prometheus.CounterVec
 	restarts, damaged                            prometheus.Counter
+	secondsLeft, lagPositions                    prometheus.Gauge
+	behind                                       behind
+}
+
+// behind is since when the reader has known of an entry that is not applied. It may
+// be used by many goroutines.
+type behind struct{ since atomic.Pointer[time.Time] }
+
+// Store notes it; the zero time means that there is none.
+func (b *behind) Store(since time.Time) {
+	if since.IsZero() {
+		b.since.Store(nil)
+		return
+	}
+	b.since.Store(&since)
+}
+
+func (b *behind) seconds() float64 {
+	if since := b.since.Load(); since != nil {
+		return time.Since(*since).Seconds()
+	}
+	return 0
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -37,12 +64,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		transaction: gauge("transaction", "Number of the newest transaction that is applied."),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: ns + "writers_ended_total",
 			Help: "Writers that ended, by reason (stopped, deposed, restored, failed)."}, []string{"reason"}),
-		restarts: counter("reader_restarts_total", "Times a reader began again from a newer snapshot."),
-		damaged:  counter("damaged_objects_total", "Times a damaged or missing object was found (Aurora: scheduler_log_bad_frames_read)."),
+		restarts:     counter("reader_restarts_total", "Times a reader began again from a newer snapshot."),
+		secondsLeft:  gauge("recovery_seconds_left", "Estimated time until a recovery reaches the end of the log as far as that is known, in seconds; 0 when it has, or when nothing is known."),
+		lagPositions: gauge("lag_positions", "Entries that the reader knows to exist and has not applied."),
+		damaged:      counter("damaged_objects_total", "Times a damaged or missing object was found (Aurora: scheduler_log_bad_frames_read)."),
 	}
 	if r != nil {
 		r.MustRegister(m.entriesWritten, m.recordsWritten, m.bytesWritten, m.entriesRead, m.recordsRead, m.commitSeconds,
-			m.entryRecords, m.uploads, m.queueBytes, m.position, m.transaction, m.ended, m.restarts, m.damaged)
+			m.entryRecords, m.uploads, m.queueBytes, m.position, m.transaction, m.ended, m.restarts, m.damaged, m.secondsLeft, m.lagPositions,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: ns + "lag_seconds",
+				Help: "How long the oldest entry that the reader knows to exist has not been applied, in seconds; 0 if it knows of none."}, m.behind.seconds))
 	}
 	return m
 }

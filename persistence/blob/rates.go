@@ -28,16 +28,18 @@ func (o FollowOptions) CheckEvery() time.Duration {
 }
 
 // MissesPerSecond is about how often a follower asks for an entry that is not there yet,
-// of a log that gets so many entries a second. Behind an entry it asks for the next two
-// at once, and then again after waits that double, until the next one comes.
+// of a log that gets so many entries a second: three times for each, or, if they are
+// further apart than it waits at most, after waits that double up to that.
 func (o FollowOptions) MissesPerSecond(entriesPerSecond float64) float64 {
-	o = o.withDefaults()
-	longest := o.MaxPoll.Seconds()
+	longest := o.withDefaults().MaxPoll.Seconds()
 	if entriesPerSecond <= 0 {
 		return 1 / longest
 	}
 	gap := 1 / entriesPerSecond
-	doubling := min(gap, longest) // the time in which waits grow, and when they don't any more
-	misses := 2 + math.Log2(1+doubling/o.MinPoll.Seconds()) + (gap-doubling)/longest
+	if gap <= longest {
+		return 3 * entriesPerSecond
+	}
+	doubling := min(gap, 2*longest)
+	misses := 2 + math.Log2(doubling/longest*firstWaits) + (gap-doubling)/longest
 	return misses * entriesPerSecond
 }

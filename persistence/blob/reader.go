@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
-	"github.com/scheduler-store/scheduler-store/internal/sleep"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/snapshot"
 )
@@ -35,11 +33,16 @@ type Reader struct {
 	trail     []persistence.Hash
 	// bad are the snapshots that were found damaged.
 	bad map[snapshot.Name]error
+
+	report     func(Progress)
+	progress   Progress
+	recovering bool      // progress is being made
+	since      time.Time // when that began
 }
 
 // NewReader returns a reader at the beginning. Nothing is read before it is told to.
 func (l *Log) NewReader(consumer persistence.Consumer) *Reader {
-	return &Reader{log: l, consumer: consumer, fetch: newFetcher(l, consumer, l.options.Prefetch), bad: map[snapshot.Name]error{}}
+	return &Reader{log: l, consumer: consumer, fetch: newFetcher(l, consumer, l.options.Prefetch, 8*l.options.Prefetch), bad: map[snapshot.Name]error{}}
 }
 
 // At is the point up to which everything is applied.
@@ -57,6 +60,9 @@ var errBeginAgain = errors.New("begin again from a newer snapshot")
 // match ErrDamaged where an object is missing or wrong.
 func (r *Reader) CatchUp(ctx context.Context) error {
 	defer r.fetch.drop()
+	if r.begun {
+		r.startProgress()
+	}
 	for {
 		err := r.toEnd(ctx)
 		if err == nil {
@@ -74,13 +80,8 @@ func (r *Reader) CatchUp(ctx context.Context) error {
 
 // toEnd begins where that is to be done, and reads on until no entry is there.
 func (r *Reader) toEnd(ctx context.Context) error {
-	if !r.begun {
-		if err := r.begin(ctx); err != nil {
-			return err
-		}
-	}
 	for {
-		if err := r.next(ctx); errors.Is(err, errEnd) {
+		if err := r.step(ctx); errors.Is(err, errEnd) {
 			return nil
 		} else if err != nil {
 			return err
@@ -88,10 +89,26 @@ func (r *Reader) toEnd(ctx context.Context) error {
 	}
 }
 
+// step begins where that is to be done, and reads and applies one entry. It says
+// errEnd where none is.
+func (r *Reader) step(ctx context.Context) error {
+	if !r.begun {
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
+	}
+	err := r.next(ctx)
+	if errors.Is(err, errEnd) {
+		r.endProgress()
+	}
+	return err
+}
+
 // next reads and applies one entry. It says errEnd where none is.
 func (r *Reader) next(ctx context.Context) error {
 	got := r.fetch.get(ctx, r.at.Epoch, r.at.Next)
-	if errors.Is(got.err, bucket.ErrNotExist) {
+	r.noteLag(&got)
+	if got.missing() {
 		return errEnd
 	}
 	if got.err == nil {
@@ -114,6 +131,8 @@ func (r *Reader) next(ctx context.Context) error {
 	r.consumer.Loaded(r.at)
 	r.log.metrics.entriesRead.Inc()
 	r.log.metrics.recordsRead.Add(float64(e.Count))
+	r.noteLag(nil)
+	r.noteProgress(e)
 	return nil
 }
 
@@ -145,6 +164,7 @@ func (r *Reader) advance(after persistence.Point) {
 // reaches from there to the newest is found out at the end.
 func (r *Reader) begin(ctx context.Context) error {
 	r.fetch.drop()
+	r.fetch.sure = r.log.durable(ctx)
 	names, err := r.log.snapshots(ctx, nil)
 	if err != nil {
 		return err
@@ -197,60 +217,7 @@ func (r *Reader) start(at persistence.Point, base *snapshot.Name) {
 		r.trail, r.trailFrom = append(r.trail, at.Hash), at.Next-1
 	}
 	r.consumer.Loaded(at)
-}
-
-// Follow reads on as the history grows, until ctx ends; it returns what ended it.
-// While nothing comes it asks for the next entry ever more rarely, and now and
-// then makes sure that it stands at the end, and not before an object that is
-// missing. It says Ready once, when it has reached the end for the first time.
-func (r *Reader) Follow(ctx context.Context, o FollowOptions) error {
-	defer r.fetch.drop()
-	o = o.withDefaults()
-	if err := r.CatchUp(ctx); err != nil {
-		return err
-	}
-	if o.Ready != nil {
-		o.Ready()
-	}
-	wait, checked := o.MinPoll, time.Now()
-	for {
-		at := r.at
-		err := r.toEnd(ctx)
-		if err == nil && at == r.at {
-			if err = sleep.For(ctx, wait); err == nil && time.Since(checked) >= o.CheckEnd {
-				checked = time.Now()
-				err = r.confirmEnd(ctx, nil)
-			}
-			wait = min(2*wait, o.MaxPoll)
-		} else {
-			wait = o.MinPoll
-		}
-		switch {
-		case errors.Is(err, errBeginAgain):
-			r.begun = false
-		case err != nil && !errors.Is(err, errThere):
-			return err
-		}
-	}
-}
-
-// FollowOptions say how eagerly a follower asks. The zero value is good.
-type FollowOptions struct {
-	// MinPoll and MaxPoll bound the time between two requests for an entry that
-	// is not there; default 20 ms and 1 s.
-	MinPoll, MaxPoll time.Duration
-	// CheckEnd is the time between two proofs that the end is the end while
-	// nothing comes; default 30 s.
-	CheckEnd time.Duration
-	// Ready is called once, when the end was reached.
-	Ready func()
-}
-
-func (o FollowOptions) withDefaults() FollowOptions {
-	setDefault(&o.MinPoll, 20*time.Millisecond)
-	setDefault(&o.MaxPoll, time.Second)
-	setDefault(&o.CheckEnd, 30*time.Second)
-	return o
+	r.startProgress()
 }
 
 // IsNewerFormat tells whether an error came from an object of a newer version of

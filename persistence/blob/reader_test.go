@@ -330,19 +330,6 @@ func TestFollowerThatFellBehind(t *testing.T) {
 	})
 }
 
-func TestRecoveryFetchesAhead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCell(t)
-		c.leader(1).writeApart(1000)
-		c.mem.Inject(memdriver.Fault{Operation: memdriver.Get, Do: memdriver.Delay(20 * time.Millisecond)})
-		start := time.Now()
-		c.recovers()
-		if took := time.Since(start); took > 2*time.Second {
-			t.Errorf("1,000 entries at 20 ms each took %v, want far less than 20 s", took)
-		}
-	})
-}
-
 func TestVerifyNamesWhatIsMissingAndWhatIsWrong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCell(t)
@@ -386,30 +373,4 @@ func (c *cell) mustReport(l *Log, object string, harmless bool) {
 	if named := strings.Contains(strings.Join(report.Problems, "\n"), object); named == harmless {
 		c.Errorf("%s: problems %q", object, report.Problems)
 	}
-}
-
-// However large the entries are, few of them are in memory before they are applied.
-func TestLargeEntriesAreNotFetchedFarAhead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const size = 12 << 20
-		c := newCell(t)
-		p := c.leader(1)
-		for i := range 14 {
-			p.write(strings.Repeat(fmt.Sprint(i%10), size))
-		}
-		f := c.process()
-		before, applied, most := c.mem.CountOf(memdriver.Get, memdriver.Under(logPrefix)), 0, 0
-		f.state.fail = func(string) error {
-			synctest.Wait() // all that is fetched ahead has come
-			applied++
-			most = max(most, c.mem.CountOf(memdriver.Get, memdriver.Under(logPrefix))-before-applied)
-			return nil
-		}
-		if err := f.reader.CatchUp(c.ctx); err != nil || applied != 14 {
-			t.Fatal(applied, err)
-		}
-		if want := aheadBytes/size + 2; most > want || most < 3 {
-			t.Errorf("up to %d entries of %d bytes were ahead of the one applied, want %d at most", most, size, want)
-		}
-	})
 }

@@ -47,7 +47,7 @@ type verifier struct {
 // cell, and checks each by itself, the chain between them, and that none is missing. progress, if not nil,
 // is told how many objects are done and how many there are.
 func (l *Log) Verify(ctx context.Context, progress func(done, total int)) (*Report, error) {
-	v := &verifier{log: l, fetch: newFetcher(l, nothing{}, l.options.Prefetch), report: &Report{Orphans: []string{}, Problems: []string{}},
+	v := &verifier{log: l, fetch: newFetcher(l, nothing{}, l.options.Prefetch, 8*l.options.Prefetch), report: &Report{Orphans: []string{}, Problems: []string{}},
 		there: map[EntryKey]bool{}, onPath: map[EntryKey]bool{}, hashes: map[persistence.Position]persistence.Hash{}, at: l.origin()}
 	defer v.fetch.drop()
 	var err error
