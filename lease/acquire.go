@@ -48,6 +48,9 @@ type Options struct {
 	// Observe, if set, is called by Acquire with what the lease says whenever
 	// that is more than a renewal, so that who waits can tell who leads.
 	Observe func(State)
+	// Claiming, if set, is called by Acquire before each write that is to take the
+	// lease, so that what is next can begin meanwhile. It must not wait.
+	Claiming func()
 	// Logger gets what happens to the lease; nil discards it.
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil leaves them unregistered.
@@ -242,6 +245,9 @@ func (c *contender) take(ctx context.Context) (*Lease, error) {
 		Epoch: max(c.seen.Epoch+1, c.minEpoch), Holder: c.holder,
 		Host: c.options.Host, URL: c.options.URL, TTL: c.options.TTL,
 		Beat: c.seen.Beat + c.tries, Durable: c.seen.Durable, Renewed: wallClock(),
+	}
+	if c.options.Claiming != nil {
+		c.options.Claiming()
 	}
 	// An answer after the deadline would be of no use.
 	deadline := sent.Add(usable(next.TTL))

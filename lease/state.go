@@ -227,6 +227,6 @@ func Watch(ctx context.Context, b *bucket.Bucket, poll time.Duration) iter.Seq2[
 }
 
 func sameButForRenewal(a, b State) bool {
-	a.Beat, a.Renewed, b.Beat, b.Renewed = 0, time.Time{}, 0, time.Time{}
+	a.Beat, a.Durable, a.Renewed = b.Beat, b.Durable, b.Renewed
 	return a == b
 }

@@ -35,6 +35,10 @@ type Reader struct {
 	trail     []persistence.Hash
 	// bad are the snapshots that were found damaged.
 	bad map[snapshot.Name]error
+	// prepared is the sure end that Prepare has read to; zero if none is.
+	prepared persistence.Point
+	// reached is when CatchUp last came to where no entry was.
+	reached time.Time
 }
 
 // NewReader returns a reader at the beginning. Nothing is read before it is told to.
@@ -44,6 +48,10 @@ func (l *Log) NewReader(consumer persistence.Consumer) *Reader {
 
 // At is the point up to which everything is applied.
 func (r *Reader) At() persistence.Point { return r.at }
+
+// Reached is when CatchUp, or Lead, last came to where no entry was, before it made
+// sure that this was the end.
+func (r *Reader) Reached() time.Time { return r.reached }
 
 // errEnd is what next says where no entry is, before anybody made sure that this
 // is the end.
@@ -60,6 +68,7 @@ func (r *Reader) CatchUp(ctx context.Context) error {
 	for {
 		err := r.toEnd(ctx)
 		if err == nil {
+			r.reached = time.Now()
 			err = r.confirmEnd(ctx, nil)
 		}
 		switch {
@@ -205,6 +214,7 @@ func (r *Reader) start(at persistence.Point, base *snapshot.Name) {
 // missing. It says Ready once, when it has reached the end for the first time.
 func (r *Reader) Follow(ctx context.Context, o FollowOptions) error {
 	defer r.fetch.drop()
+	r.prepared = persistence.Point{}
 	o = o.withDefaults()
 	if err := r.CatchUp(ctx); err != nil {
 		return err
