@@ -221,7 +221,7 @@ func TestBackupOnDemand(t *testing.T) {
 		registry := prometheus.NewPedanticRegistry()
 		leader, follower := c.leader("one"), c.open("two", Options{Registerer: registry})
 		c.write(leader, "a")
-		time.Sleep(2 * time.Second)
+		time.Sleep(5 * time.Second)
 		info, err := follower.Backup(t.Context(), "monday", "before the upgrade")
 		if err != nil {
 			t.Fatal(err)

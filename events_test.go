@@ -90,7 +90,7 @@ func TestSinkIsToldWhatThereIsAndWhatHappens(t *testing.T) {
 			}
 		}
 		one.want(t, "late:INIT early:INIT never:INIT also:INIT")
-		time.Sleep(2 * time.Second)
+		time.Sleep(5 * time.Second)
 		two.want(t, "") // it follows
 		if err := first.Close(t.Context()); err != nil {
 			t.Fatal(err)

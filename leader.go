@@ -21,6 +21,8 @@ import (
 //	 lease won │                                 │ lease lost, deposed, closed
 //	        └──► catch up, seal, initialize, lead┘
 //
+// It catches up while the lease is still being claimed, where that is of use.
+//
 // Campaign waits for the lease and hands it over; the run goroutine leads with it
 // and goes back to following when that ends. The process need not restart.
 
@@ -60,7 +62,7 @@ func (s *Store) Campaign(ctx context.Context) error {
 		return fmt.Errorf("campaign: waiting for the event sink of the last leadership: %w", err)
 	}
 	o := s.options.Lease
-	o.Observe, o.Durable = s.observeLease, s.durablePositions
+	o.Observe, o.Durable, o.Hint, o.Claiming = s.observeLease, s.durablePositions, s.hints, s.claiming
 	l, err := lease.Acquire(ctx, s.bucket, persistence.NewWriterID(), 1, o)
 	if err != nil {
 		if lasting(err) {
@@ -81,6 +83,18 @@ func (s *Store) Campaign(ctx context.Context) error {
 	}
 }
 
+// LookAtLease makes Campaign look at the lease now. Call it when something tells that
+// the leader may have let it go; server.Standby does. It is a hint, which costs a
+// request and is never believed, and it does not wait.
+func (s *Store) LookAtLease() { poke(s.hints) }
+
+func poke(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // one is on its way
+	}
+}
+
 // run follows, leads when elected, and follows again, until the store is closed.
 func (s *Store) run() {
 	defer close(s.ended)
@@ -91,6 +105,10 @@ func (s *Store) run() {
 		if e == nil {
 			_ = s.noPosting(s.closeContext())
 			return
+		}
+		select {
+		case <-s.claims: // it is won
+		default:
 		}
 		s.lead(reader, e)
 	}
@@ -119,6 +137,13 @@ func (s *Store) follow(reader *blob.Reader) *election {
 			cancel()
 			<-ended
 			return e
+		case <-s.claims:
+			cancel()
+			<-ended
+			if e := s.prepare(reader); e != nil {
+				return e
+			}
+			continue
 		case err := <-ended:
 			cancel()
 			if s.ctx.Err() != nil {
@@ -141,9 +166,36 @@ func (s *Store) follow(reader *blob.Reader) *election {
 	}
 }
 
+// claiming tells the run goroutine that the lease is being claimed. What is not yet
+// recovered goes on with that.
+func (s *Store) claiming() {
+	if s.Phase() == Prepared {
+		poke(s.claims)
+	}
+}
+
+// claimPatience bounds how long nothing is followed for a claim that may be in vain.
+const claimPatience = 2 * time.Second
+
+// prepare makes sure of the log's end while the lease is being claimed, and waits for
+// the election; nil means that there is none.
+func (s *Store) prepare(reader *blob.Reader) *election {
+	ctx, cancel := context.WithTimeout(s.ctx, claimPatience)
+	defer cancel()
+	if err := reader.Prepare(ctx); err != nil {
+		return nil // following finds the same, and says it
+	}
+	select {
+	case e := <-s.elections:
+		return e
+	case <-ctx.Done():
+		return nil
+	}
+}
+
 // lead takes over with a lease that was won and leads until that ends.
 func (s *Store) lead(reader *blob.Reader, e *election) {
-	won := time.Now()
+	defer s.hold()()
 	defer s.reigned.Store(false)
 	defer s.release(e.lease)
 	ctx, cancel := context.WithCancelCause(e.ctx) // of taking over
@@ -156,6 +208,7 @@ func (s *Store) lead(reader *blob.Reader, e *election) {
 		e.result <- fmt.Errorf("campaign: take over: %w", err)
 		return
 	}
+	took := failOver{claim: e.lease.Claim(), read: reader.Reached(), sealed: time.Now()}
 	s.caughtUp()
 	s.reigned.Store(true)
 	start, err := s.storage.LeadFrom(ctx, writer, s.options.Initialize)
@@ -166,7 +219,8 @@ func (s *Store) lead(reader *blob.Reader, e *election) {
 		return
 	}
 	s.leading(e.lease, writer)
-	s.metrics.takeOver.Observe(time.Since(won).Seconds())
+	took.ready = time.Now()
+	s.tookOver(took, e.lease)
 	attended := s.attend(start)
 	e.result <- nil
 	s.reign(writer, e.lease)

@@ -155,7 +155,7 @@ func TestRecordThatCantBeReplayed(t *testing.T) {
 		c := newCell(t)
 		one, two := c.leader("one"), c.open("two", Options{})
 		c.write(one, "a")
-		time.Sleep(2 * time.Second)
+		time.Sleep(5 * time.Second)
 		if err := one.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}

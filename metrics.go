@@ -56,10 +56,11 @@ func (r *registration) MustRegister(collectors ...prometheus.Collector) {
 
 // metrics are what the whole store has to say; its parts have their own.
 type metrics struct {
-	recovery, watchers                      prometheus.Gauge
-	takeOver, snapshotSeconds, pruneSeconds prometheus.Histogram
-	pruned                                  prometheus.Counter
-	background, backups                     *prometheus.CounterVec
+	recovery, watchers            prometheus.Gauge
+	snapshotSeconds, pruneSeconds prometheus.Histogram
+	failOver                      *prometheus.HistogramVec
+	pruned                        prometheus.Counter
+	background, backups           *prometheus.CounterVec
 }
 
 // failed counts a failure of work in the background.
@@ -78,7 +79,7 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 	m := &metrics{
 		recovery: gauge("recovery_seconds", "Time from opening the store until the end of the log was reached first, in seconds (Aurora: scheduler_storage_prepare, scheduler_storage_recover, snapshot_apply)."),
 		watchers: gauge("watchers", "Those who watch the transactions now."),
-		takeOver: seconds("takeover_seconds", "Time from winning the lease until writes are taken, in seconds (Aurora: scheduler_storage_start).", long),
+		failOver: newFailOverMetric(),
 		snapshotSeconds: seconds("snapshot_seconds", "Time that making a snapshot took, in seconds; its count is that of the snapshots (Aurora: scheduler_log_snapshot, "+
 			"scheduler_log_snapshot_persist, snapshot_create, snapshot_save_*, log_manager_snapshot, scheduler_log_snapshots).", long),
 		pruneSeconds: seconds("prune_seconds", "Time that looking for old job updates and removing them took, in seconds (Aurora: job_update_store_prune_history).", long),
@@ -92,7 +93,7 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		m.backups.WithLabelValues(result) // shows 0
 	}
 	if r != nil {
-		r.MustRegister(m.recovery, m.watchers, m.takeOver, m.snapshotSeconds, m.pruneSeconds, m.pruned, m.background, m.backups)
+		r.MustRegister(m.recovery, m.watchers, m.failOver, m.snapshotSeconds, m.pruneSeconds, m.pruned, m.background, m.backups)
 		registerState(r, s)
 	}
 	return m

@@ -403,14 +403,14 @@ func TestSnapshotsAroundARestore(t *testing.T) {
 		c.campaign(one)
 		for _, id := range []string{"a", "b", "c"} {
 			c.write(one, id)
-			time.Sleep(2 * time.Second)
+			time.Sleep(5 * time.Second)
 		}
 		c.restore(one, "x")
 		c.recovers("x")
 		c.campaign(one)
 		for _, id := range []string{"y", "z"} {
 			c.write(one, id)
-			time.Sleep(2 * time.Second)
+			time.Sleep(5 * time.Second)
 		}
 		names, err := snapshot.List(t.Context(), one.bucket, nil)
 		if err != nil || len(names) < 2 || names[len(names)-1].Position < 5 {

@@ -35,7 +35,7 @@ func TestSnapshotOnDemand(t *testing.T) {
 		if err != nil || second.Name == first.Name {
 			t.Errorf("%+v, %v: want a new one", second, err)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(5 * time.Second)
 		if _, err := two.Snapshot(t.Context(), "test"); !errors.Is(err, durability.ErrNotLeader) {
 			t.Errorf("a follower: %v", err)
 		}

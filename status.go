@@ -34,7 +34,9 @@ type progress struct {
 	lost       context.CancelCauseFunc
 	// What keeps this process from following, and from contending for the lease.
 	problem, noLease error
-	leader           *lease.State // as last seen
+	leader           *lease.State  // as last seen; nil while this process leads
+	leaderNews       chan struct{} // closed and replaced when leader changes
+	holding          chan struct{} // closed when the lease that was won last is let go; nil if none ever was
 	snapshot         *snapshot.Manifest
 	snapshotMade     time.Time // when, by the clock that is best for how long ago
 	backups          backupProgress
@@ -59,6 +61,7 @@ func (s *Store) leading(l *lease.Lease, writer *blob.Writer) {
 	s.mu.Lock()
 	p := &s.progress
 	p.role, p.lease, p.writer, p.problem, p.noLease = Leader, l, writer, nil, nil
+	p.seeLeader(nil)
 	p.leadership, p.lost = context.WithCancelCause(context.Background())
 	s.mu.Unlock()
 	s.logger.Info("leading", "epoch", l.Epoch(), "transaction", s.storage.Checkpoint().At.Transaction)
@@ -121,7 +124,51 @@ func (p *progress) any() error { return errors.Join(p.problem, p.noLease) }
 func (s *Store) observeLease(state lease.State) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.progress.leader, s.progress.noLease = &state, nil
+	s.progress.seeLeader(&state)
+	s.progress.noLease = nil
+}
+
+// seeLeader needs mu.
+func (p *progress) seeLeader(leader *lease.State) {
+	p.leader = leader
+	close(p.leaderNews)
+	p.leaderNews = make(chan struct{})
+}
+
+// OtherLeader is the process that was last seen to hold the lease, by one that
+// campaigns; nil if that was none, or has this one's own URL, as one before it on the
+// same host. The channel is closed when that may have changed.
+func (s *Store) OtherLeader() (*LeaderStatus, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	leader, news := s.progress.leader, s.progress.leaderNews
+	if leader == nil || leader.Released || leader.URL == s.options.Lease.URL {
+		return nil, news
+	}
+	return &LeaderStatus{Epoch: leader.Epoch, Host: leader.Host, URL: leader.URL}, news
+}
+
+// hold notes that this process holds a lease, until the function that it returns is
+// called.
+func (s *Store) hold() (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	holding := make(chan struct{})
+	s.progress.holding = holding
+	return func() { close(holding) }
+}
+
+// LeaseReleased is closed while this process holds no lease. If it holds one, it is
+// closed when that was let go: another can take it at once.
+func (s *Store) LeaseReleased() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.progress.holding == nil {
+		none := make(chan struct{})
+		close(none)
+		return none
+	}
+	return s.progress.holding
 }
 
 func (s *Store) noteSnapshot(m *snapshot.Manifest, made time.Time) {

@@ -48,7 +48,7 @@ type Options struct {
 	// ReadOnly opens a store that exists and only follows it: no request writes.
 	ReadOnly bool
 	// Lease says how this process leads: its TTL, and the host and URL by which
-	// others know it. Logger and Registerer in it are set from those below.
+	// others know it. All else in it but Poll is set from here.
 	Lease lease.Options
 	// Initialize is run as the first transaction of each leadership, before
 	// Campaign returns (Aurora: the initialization logic of Storage.start).
@@ -93,6 +93,8 @@ type Store struct {
 	copying chan struct{}
 
 	campaigning chan struct{} // held by the one who campaigns
+	hints       chan struct{} // to look at the lease, for the one who campaigns
+	claims      chan struct{} // the lease is being claimed, for the run goroutine
 	elections   chan *election
 	quit        context.CancelCauseFunc
 	ctx         context.Context // ends when the store is closed
@@ -150,8 +152,8 @@ func OpenBucket(ctx context.Context, b *bucket.Bucket, o Options) (*Store, error
 	}
 	s := &Store{options: o, logger: o.Logger, bucket: b, log: log,
 		storage:     durability.New(durability.Options{Tiers: o.Tiers, Logger: o.Logger, Registerer: o.Registerer}),
-		campaigning: make(chan struct{}, 1), elections: make(chan *election), ended: make(chan struct{}),
-		copying: make(chan struct{}, 1), recovered: make(chan struct{}), progress: progress{role: Follower}, opened: time.Now()}
+		campaigning: make(chan struct{}, 1), hints: make(chan struct{}, 1), claims: make(chan struct{}, 1), elections: make(chan *election), ended: make(chan struct{}),
+		copying: make(chan struct{}, 1), recovered: make(chan struct{}), progress: progress{role: Follower, leaderNews: make(chan struct{})}, opened: time.Now()}
 	s.openBackups()
 	s.progress.leadership, s.progress.lost = endedContext(errNeverLed)
 	s.ctx, s.quit = context.WithCancelCause(context.WithoutCancel(ctx))

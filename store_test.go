@@ -120,7 +120,7 @@ func TestFollowerFollowsAndCantWrite(t *testing.T) {
 		c := newCell(t)
 		leader, follower := c.leader("one"), c.open("two", Options{})
 		c.write(leader, "a")
-		time.Sleep(2 * time.Second)
+		time.Sleep(5 * time.Second)
 		c.want(follower, "a")
 		if err := follower.Write(t.Context(), save("b")); !errors.Is(err, durability.ErrNotLeader) {
 			t.Errorf("follower wrote: %v", err)

@@ -87,7 +87,7 @@ func TestWatching(t *testing.T) {
 		c.write(one, "b")
 		c.write(one, "c")
 		here.want(t, "1a! 2b! 3c!")
-		time.Sleep(2 * time.Second)
+		time.Sleep(5 * time.Second)
 		there.want(t, "1a! 2b! 3c!")
 		second, fifth, now := c.watch(one, 2), c.watch(one, 5), c.watch(one, 0)
 		second.want(t, "2b! 3c!")

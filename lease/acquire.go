@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"time"
 
@@ -13,7 +12,6 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
-	"github.com/scheduler-store/scheduler-store/internal/sleep"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
@@ -23,8 +21,9 @@ const (
 	// second of one object that GCS takes.
 	minTTL = 3 * time.Second
 	// maxTTL bounds how long a dead holder can keep the others waiting.
-	maxTTL  = time.Hour
-	maxPoll = 400 * time.Millisecond
+	maxTTL = time.Hour
+	// maxPoll makes it one look a second, with those that come when a renewal is due.
+	maxPoll = 1250 * time.Millisecond
 )
 
 // Options of Acquire. The zero value is good.
@@ -36,15 +35,22 @@ type Options struct {
 	Host string
 	// URL is where clients reach this process once it leads.
 	URL string
-	// Poll is how often the lease is read while somebody else holds it; 0 means a
-	// tenth of the TTL, 400 ms at most.
+	// Poll is how often the lease is read while somebody else holds it, besides when
+	// its next renewal is due; 0 means a twelfth of the TTL, 1.25 s at most.
 	Poll time.Duration
+	// Hint, if set, makes Acquire look at the lease at once whenever it receives:
+	// something has told that the lease may be free. A hint is never believed; each
+	// costs a request.
+	Hint <-chan struct{}
 	// Durable, if set, is asked before each renewal for the number of positions that
 	// are durable in the log; see State.Durable. It must not wait.
 	Durable func() persistence.Position
 	// Observe, if set, is called by Acquire with what the lease says whenever
 	// that is more than a renewal, so that who waits can tell who leads.
 	Observe func(State)
+	// Claiming, if set, is called by Acquire before each write that is to take the
+	// lease, so that what is next can begin meanwhile. It must not wait.
+	Claiming func()
 	// Logger gets what happens to the lease; nil discards it.
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil leaves them unregistered.
@@ -59,7 +65,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("a lease of %v: the TTL must be from %v to %v", o.TTL, minTTL, maxTTL)
 	}
 	if o.Poll <= 0 {
-		o.Poll = min(o.TTL/10, maxPoll)
+		o.Poll = min(o.TTL/12, maxPoll)
 	}
 	if o.Host == "" {
 		o.Host, _ = os.Hostname() // only for people; empty is bearable
@@ -95,7 +101,7 @@ func Acquire(ctx context.Context, b *bucket.Bucket, holder persistence.WriterID,
 			return nil, fmt.Errorf("acquire the lease: %w", err)
 		}
 		c.report(err)
-		if err := sleep.For(ctx, wait); err != nil {
+		if err := c.sleep(ctx, wait); err != nil {
 			return nil, fmt.Errorf("acquire %s of %s: %w", Key, b.Name(), err)
 		}
 	}
@@ -120,30 +126,61 @@ type contender struct {
 	metrics  *metrics
 
 	seen    stored    // the lease as last read; no version means absent, or not read yet
-	since   time.Time // when the answer came that first showed seen
+	phase   phase     // when it came to be as seen, and when the next change is due
+	asked   time.Time // when the newest look was sent that was answered
+	fresh   bool      // no take was tried since that look
 	tries   uint64    // writes sent
 	failure string    // the error last logged
 }
 
-// try reads the lease once, and takes it if it is free. Else it says how long to
-// wait for the next try.
+// try takes the lease if it is free, and looks at it first if it may not be. Else
+// it says how long to wait for the next try.
 func (c *contender) try(ctx context.Context) (l *Lease, wait time.Duration, err error) {
-	if err := c.look(ctx); err != nil {
-		return nil, c.pause(), err
+	// What has stayed as it was seen for one whole TTL is taken without another
+	// look: the take is on the condition that it still is so.
+	if !c.fresh || c.timeToExpiry() > 0 {
+		if err := c.look(ctx); err != nil {
+			pause := jittered(c.options.Poll)
+			if c.fresh {
+				pause = min(pause, c.timeToExpiry())
+			}
+			return nil, pause, err
+		}
+		if left := c.timeToExpiry(); left > 0 {
+			return nil, c.wait(left), nil
+		}
 	}
-	if left := c.timeToExpiry(); left > 0 {
-		return nil, min(c.pause(), left), nil
-	}
+	c.fresh = false
 	l, err = c.take(ctx)
 	if errors.Is(err, bucket.ErrExists) || errors.Is(err, bucket.ErrChanged) {
-		return nil, c.pause(), nil // another one was faster; the next look shows who
+		return nil, c.options.TTL / 300, nil // another one was faster; the next look shows who
 	}
-	return l, c.pause(), err
+	return l, jittered(c.options.TTL / 30), err // nobody leads: it is sooner than a poll
 }
 
-// pause is the time until the next read.
-func (c *contender) pause() time.Duration {
-	return c.options.Poll - rand.N(pauseSpread(c.options.Poll)+1)
+// wait is the time to the next look at a lease that has time left. One that would
+// come shortly before the end is left out.
+func (c *contender) wait(left time.Duration) time.Duration {
+	if wait := c.phase.wait(time.Now(), c.options.Poll); wait+wait/2 < left {
+		return wait
+	}
+	return left
+}
+
+// sleep waits for d, for a hint, or until ctx ends.
+func (c *contender) sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case _, ok := <-c.options.Hint:
+		if !ok { // closed: there are no more
+			c.options.Hint = nil
+		}
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // look reads the lease. The watch begins again with each change, when the answer
@@ -152,6 +189,7 @@ func (c *contender) pause() time.Duration {
 func (c *contender) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.options.TTL)
 	defer cancel()
+	sent := time.Now()
 	s, err := get(ctx, c.bucket)
 	if errors.Is(err, bucket.ErrNotExist) {
 		s, err = stored{}, nil
@@ -159,12 +197,13 @@ func (c *contender) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.failure = ""
+	before := c.asked
+	c.asked, c.fresh, c.failure = sent, true, ""
 	if s.version == c.seen.version && s.data == c.seen.data {
 		return nil
 	}
 	news := s.version != "" && !sameButForRenewal(s.State, c.seen.State)
-	c.seen, c.since = s, time.Now()
+	c.seen, c.phase = s, phase{before: before, shown: sent, seen: time.Now(), period: s.TTL / 3}
 	c.metrics.epoch.Set(float64(s.Epoch))
 	if news {
 		c.options.Logger.Info("lease seen", "state", s.State.String(), "url", s.URL, "ttl", s.TTL)
@@ -177,12 +216,25 @@ func (c *contender) look(ctx context.Context) error {
 
 // timeToExpiry is how long the lease must still stay as it is to be free.
 func (c *contender) timeToExpiry() time.Duration {
-	absent := c.seen.version == ""
-	// Our own means that a try whose outcome was unknown did land.
-	if absent || c.seen.Released || c.seen.Holder == c.holder {
+	if c.free() {
 		return 0
 	}
-	return c.seen.TTL - time.Since(c.since)
+	return max(0, c.seen.TTL-time.Since(c.phase.seen))
+}
+
+// free tells whether the lease, as seen, can be taken without waiting.
+func (c *contender) free() bool {
+	absent := c.seen.version == ""
+	// Our own means that a try whose outcome was unknown did land.
+	return absent || c.seen.Released || c.seen.Holder == c.holder
+}
+
+// lastSign is when there was the last sign of life of the holder before.
+func (c *contender) lastSign() time.Time {
+	if c.free() {
+		return c.asked
+	}
+	return c.phase.seen
 }
 
 // take writes the lease as held by us, on the condition that it is as last seen.
@@ -193,6 +245,9 @@ func (c *contender) take(ctx context.Context) (*Lease, error) {
 		Epoch: max(c.seen.Epoch+1, c.minEpoch), Holder: c.holder,
 		Host: c.options.Host, URL: c.options.URL, TTL: c.options.TTL,
 		Beat: c.seen.Beat + c.tries, Durable: c.seen.Durable, Renewed: wallClock(),
+	}
+	if c.options.Claiming != nil {
+		c.options.Claiming()
 	}
 	// An answer after the deadline would be of no use.
 	deadline := sent.Add(usable(next.TTL))
@@ -205,7 +260,7 @@ func (c *contender) take(ctx context.Context) (*Lease, error) {
 	if !time.Now().Before(deadline) {
 		return nil, fmt.Errorf("the answer that we hold %s came %v after the request", Key, time.Since(sent))
 	}
-	return start(ctx, c, next, version, sent), nil
+	return start(ctx, c, next, version, Claim{LastSign: c.lastSign(), Sent: sent, Won: time.Now()}), nil
 }
 
 func (c *contender) write(ctx context.Context, next State) (bucket.Version, error) {

@@ -50,6 +50,7 @@ type Lease struct {
 	bucket  *bucket.Bucket
 	options Options
 	metrics *metrics
+	claim   Claim
 	ctx     context.Context // ends with the lease
 	end     context.CancelCauseFunc
 	stopped chan struct{} // closed when the renewing goroutine has returned
@@ -67,15 +68,15 @@ type Lease struct {
 	settled  bool        // the object is released or somebody else's: nothing left to release
 }
 
-func start(ctx context.Context, c *contender, s State, version bucket.Version, sent time.Time) *Lease {
+func start(ctx context.Context, c *contender, s State, version bucket.Version, claim Claim) *Lease {
 	l := &Lease{
-		bucket: c.bucket, options: c.options, metrics: c.metrics,
+		bucket: c.bucket, options: c.options, metrics: c.metrics, claim: claim,
 		stopped: make(chan struct{}), turn: make(chan struct{}, 1),
 		state: s, version: version, beat: s.Beat,
 	}
 	l.mu.Lock() // the alarm may ring at once
 	defer l.mu.Unlock()
-	l.relyFrom(sent)
+	l.relyFrom(claim.Sent)
 	l.ctx, l.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	l.alarm = time.AfterFunc(time.Until(l.deadline), l.checkDeadline)
 	l.metrics.acquisitions.Inc()
@@ -85,6 +86,19 @@ func start(ctx context.Context, c *contender, s State, version bucket.Version, s
 	go l.renew()
 	return l
 }
+
+// Claim is how a lease was won, in instants of this process's monotonic clock.
+type Claim struct {
+	// LastSign is when the holder before was last seen to live: when its last
+	// change was first seen, or, of a lease that was found free, when the look was
+	// sent that found it so.
+	LastSign time.Time
+	// Sent is when the write was sent that took the lease, Won when its answer came.
+	Sent, Won time.Time
+}
+
+// Claim is how this lease was won.
+func (l *Lease) Claim() Claim { return l.claim }
 
 // Epoch is the epoch held. It grows by Raise only.
 func (l *Lease) Epoch() persistence.Epoch { return l.State().Epoch }

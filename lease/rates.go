@@ -13,13 +13,13 @@ func (o Options) RenewEvery() time.Duration {
 
 func renewEvery(ttl time.Duration) time.Duration { return ttl / 3 }
 
-// WatchEvery is the mean time between two reads by one who waits for a lease that
-// another holds.
+// WatchEvery is the mean time between two looks by one who waits for a lease that
+// another holds: in each period of the holder's, one for each poll, of which chance
+// makes a tenth more, and one more in four where the look at the due instant came too
+// early.
 func (o Options) WatchEvery() time.Duration {
 	o, _ = o.withDefaults()
-	return o.Poll - pauseSpread(o.Poll)/2
+	period := renewEvery(o.TTL)
+	looks := 1.1*float64((period+o.Poll/2)/o.Poll) + 0.25
+	return time.Duration(float64(period) / looks)
 }
-
-// pauseSpread is how much a pause between two reads may be shorter than a poll: at
-// random, so that contenders do not go in step.
-func pauseSpread(poll time.Duration) time.Duration { return poll / 5 }

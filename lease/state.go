@@ -190,7 +190,7 @@ func replace(ctx context.Context, b *bucket.Bucket, next State, old bucket.Versi
 	return b.Replace(ctx, Key, data, old)
 }
 
-// Watch reads the lease every poll (0 means 400 ms) until ctx ends, and yields
+// Watch reads the lease every poll (0 means 1.25 s) until ctx ends, and yields
 // what it says whenever that is more than a renewal: first of all, and when the
 // holder, its epoch or its address changes, or the lease is released. An error of
 // reading is yielded once, until a read has another outcome; one that matches
@@ -227,6 +227,6 @@ func Watch(ctx context.Context, b *bucket.Bucket, poll time.Duration) iter.Seq2[
 }
 
 func sameButForRenewal(a, b State) bool {
-	a.Beat, a.Renewed, b.Beat, b.Renewed = 0, time.Time{}, 0, time.Time{}
+	a.Beat, a.Durable, a.Renewed = b.Beat, b.Durable, b.Renewed
 	return a == b
 }

@@ -139,7 +139,9 @@
 //	GET /v1/log/{position}  one entry with its transactions
 //	GET /healthz            503 if something is wrong that will not pass, such as damage
 //	GET /readyz             503 until the state is recovered, and while following does not work
-//	GET /leaderz            200 only on a leader whose lease holds: for load balancers
+//	GET /leaderz            200 only on a leader whose lease holds: for load balancers;
+//	                        ?wait=30s is answered when this process holds no lease any
+//	                        more (503), or after that time, which is 30 s at most
 //	GET /metrics            for Prometheus
 //
 // If there are bearer tokens, all but the three of health need one.
@@ -148,6 +150,7 @@
 //	write.go       transactions              conditions.go  their headers
 //	read.go        which state answers       parameters.go  of a query
 //	list.go        long lists, streamed      health.go      health, status
+//	standby.go     hand-over: who waits for leadership to end is told
 //	watch.go       transactions as they come
 //	body.go        of requests               snapshots.go, backups.go, recovery.go
 //	tasks.go, stores.go, updates.go: what is read           log.go: the log's entries

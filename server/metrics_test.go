@@ -19,7 +19,7 @@ var auroraNames = map[string]string{
 	"snapshot_apply":                            "scheduler_store_recovery_seconds",
 	"scheduler_backup_success":                  "scheduler_store_backups_total",
 	"scheduler_backup_failed":                   "scheduler_store_backups_total",
-	"scheduler_storage_start":                   "scheduler_store_takeover_seconds",
+	"scheduler_storage_start":                   "scheduler_store_failover_seconds",
 	"mem_storage_write_operation":               "scheduler_store_storage_work_seconds",
 	"mem_storage_save_tasks":                    "scheduler_store_storage_ops_total",
 	"mem_storage_delete_tasks":                  "scheduler_store_storage_ops_total",

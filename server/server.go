@@ -47,6 +47,7 @@ type server struct {
 	// they become in memory can be many times as large.
 	parsing *semaphore.Weighted
 	watches chan struct{} // one for each client that watches
+	waiting chan struct{} // one for each request that waits for leadership to end
 	// ending ends when the server is to end: watches would go on for ever.
 	ending context.Context
 	end    context.CancelFunc
@@ -69,7 +70,7 @@ func New(store *schedulerstore.Store, o Options) http.Handler {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &server{Options: o, store: store, mux: http.NewServeMux(), tokens: hashTokens(o.Tokens),
-		parsing: semaphore.NewWeighted(2 * o.MaxBodyBytes), watches: make(chan struct{}, o.MaxWatches)}
+		parsing: semaphore.NewWeighted(2 * o.MaxBodyBytes), watches: make(chan struct{}, o.MaxWatches), waiting: make(chan struct{}, maxWaiting)}
 	s.ending, s.end = context.WithCancel(context.Background())
 	s.addRoutes()
 	return handler{s.around(http.HandlerFunc(s.serve)), s.end}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 
@@ -77,6 +78,33 @@ func (a *access) load() (*accessSettings, error) {
 		return nil, fmt.Errorf("--client-ca: %s holds no certificate in PEM form", a.clientCA)
 	}
 	return s, nil
+}
+
+// client is for requests to the other daemons of the store. It goes nowhere but where
+// it is sent.
+func (s *accessSettings) client() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if s.tls != nil {
+		transport.TLSClientConfig = &tls.Config{RootCAs: s.trusted(), Certificates: s.tls.Certificates, MinVersion: tls.VersionTLS12}
+	}
+	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// trusted are the system's authorities, and what is in the own certificate chain: daemons
+// of one store often have one private authority, or one certificate.
+func (s *accessSettings) trusted() *x509.CertPool {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	for _, chain := range s.tls.Certificates {
+		for _, der := range chain.Certificate {
+			if certificate, err := x509.ParseCertificate(der); err == nil {
+				pool.AddCert(certificate)
+			}
+		}
+	}
+	return pool
 }
 
 // listen listens on an address, if that is safe.

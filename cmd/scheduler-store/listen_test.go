@@ -10,9 +10,11 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
+	"log"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -154,6 +156,45 @@ func TestTokensAndMutualTLS(t *testing.T) {
 	}
 	if strings.Contains(stdout.String()+stderr.String(), "sesame") {
 		t.Error("a token was printed")
+	}
+}
+
+// Daemons with one certificate, or with certificates of one authority in their chains,
+// reach each other, also where clients need a certificate.
+func TestDaemonsReachEachOtherOverTLS(t *testing.T) {
+	settings := func() *accessSettings {
+		own := newAuthority(t, t.TempDir())
+		s, err := (&access{tlsCert: own.certFile, tlsKey: own.keyFile, clientCA: own.certFile}).load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	one, stranger := settings(), settings()
+	peer := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/away" {
+			http.Redirect(w, r, "/", http.StatusFound)
+		}
+	}))
+	peer.TLS = one.tls
+	peer.Config.ErrorLog = log.New(io.Discard, "", 0)
+	peer.StartTLS()
+	defer peer.Close()
+	for path, want := range map[string]int{"/": http.StatusOK, "/away": http.StatusFound} {
+		response, err := one.client().Get(peer.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %s, want %d", path, response.Status, want)
+		}
+	}
+	for name, other := range map[string]*accessSettings{"a stranger": stranger, "one without a certificate": {}} {
+		if response, err := other.client().Get(peer.URL); err == nil {
+			response.Body.Close()
+			t.Errorf("%s reaches it: %s", name, response.Status)
+		}
 	}
 }
 

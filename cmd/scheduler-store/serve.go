@@ -94,6 +94,11 @@ another takes over.
 On SIGTERM it stops listening, makes durable what it has taken, releases the lease, so that
 another can lead at once, and ends with status 0. A second signal ends it at once.
 
+Those that wait for their turn ask the leader, at the URL that it advertises, to be told when it
+lets the lease go. Over TLS they trust the system's authorities and the certificates in the file
+of --tls-cert, and show their own certificate if one is wanted. Where the leader can't be
+reached that way they find out by themselves, a second later.
+
 It listens on loopback only, unless there are tokens or client certificates, or it is told
 with --insecure-listen that everybody who reaches it may do everything.`,
 		Example: `  scheduler-store serve
@@ -134,6 +139,7 @@ type daemon struct {
 	logger *slog.Logger
 	store  *schedulerstore.Store
 	http   *http.Server
+	peers  *http.Client // reaches the other daemons
 }
 
 func (c *command) serve(ctx context.Context, f serveFlags) (err error) {
@@ -161,7 +167,7 @@ func (c *command) serve(ctx context.Context, f serveFlags) (err error) {
 		return err
 	}
 
-	d := &daemon{logger: c.logger(slog.LevelInfo)}
+	d := &daemon{logger: c.logger(slog.LevelInfo), peers: settings.client()}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	options := schedulerstore.Options{Lease: lease.Options{TTL: f.leaseTTL, Host: f.host, URL: f.advertise}, Snapshots: f.snapshots,
@@ -218,7 +224,7 @@ func (c *command) printListening(own string) error {
 	return err
 }
 
-// run serves and campaigns until ctx ends, or HTTP fails.
+// run serves, campaigns and stands by until ctx ends, or HTTP fails.
 func (d *daemon) run(ctx context.Context, listener net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -226,6 +232,11 @@ func (d *daemon) run(ctx context.Context, listener net.Listener) error {
 	go func() {
 		defer close(campaigned)
 		d.campaign(ctx)
+	}()
+	stoodBy := make(chan struct{})
+	go func() {
+		defer close(stoodBy)
+		server.Standby{Store: d.store, Client: d.peers, Logger: d.logger}.Run(ctx)
 	}()
 	served := make(chan error, 1)
 	go func() {
@@ -246,11 +257,13 @@ func (d *daemon) run(ctx context.Context, listener net.Listener) error {
 	cancel()
 	err := d.shutDown()
 	<-campaigned
+	<-stoodBy
 	return errors.Join(failed, err)
 }
 
 // shutDown hands leadership over first: the next leader need not wait for this
-// one's clients. Writes under way become durable and are answered.
+// one's clients. Writes under way become durable and are answered, and then those
+// standbys that wait to be told.
 func (d *daemon) shutDown() error {
 	drained := make(chan struct{})
 	go func() { // stops listening at once

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
@@ -20,7 +21,7 @@ var errThere = errors.New("the entry is there now")
 // request is made after the answer to the one before; the order matters (protocol
 // §9.3), and each step is there because data is lost without it:
 //
-//  1. LIST the log from here on, and GET the lease. If what they show could not be
+//  1. LIST the log from here on and GET the lease, in any order. If what they show could not be
 //     there unless the entry here had been, GET that once more: it may have come
 //     since.
 //  2. The look: the newest manifest must be on this reader's own chain. If not,
@@ -66,11 +67,23 @@ func (r *Reader) confirmEnd(ctx context.Context, fault error) error {
 // anything else may be what a writer that died had on its way. The lease shows it by
 // what its holders knew to be durable: that reveals the loss of the very last
 // entries, after which the log has nothing.
+//
+// Both are asked at once: neither has anything to do with the other.
 func (l *Log) evidenceBeyond(ctx context.Context, epoch persistence.Epoch, position persistence.Position) (string, error) {
+	var fromLease string
+	var leaseErr error
+	var asking sync.WaitGroup
+	asking.Go(func() { fromLease, leaseErr = l.leaseBeyond(ctx, position) })
 	evidence, err := l.beyond(ctx, logPrefix, epoch, position)
+	asking.Wait()
 	if evidence != "" || err != nil {
 		return evidence, err
 	}
+	return fromLease, leaseErr
+}
+
+// leaseBeyond tells whether the lease knows of an entry at a position.
+func (l *Log) leaseBeyond(ctx context.Context, position persistence.Position) (string, error) {
 	state, err := lease.Read(ctx, l.bucket)
 	switch {
 	case errors.Is(err, bucket.ErrNotExist), errors.Is(err, checked.ErrDamaged), errors.Is(err, checked.ErrNewerFormat):

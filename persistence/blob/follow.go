@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/internal/sleep"
+	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
 // How eagerly a follower asks, unless told otherwise. With these an idle follower
@@ -42,6 +43,7 @@ func (o FollowOptions) withDefaults() FollowOptions {
 // the end for the first time.
 func (r *Reader) Follow(ctx context.Context, o FollowOptions) error {
 	defer r.fetch.drop()
+	r.prepared = persistence.Point{}
 	o = o.withDefaults()
 	if err := r.CatchUp(ctx); err != nil {
 		return err

@@ -22,10 +22,14 @@ import (
 // process or another, then follows it.
 func (r *Reader) Lead(ctx context.Context, epoch persistence.Epoch, id persistence.WriterID) (*Writer, error) {
 	seals := map[persistence.Point][]byte{} // a key once tried keeps its bytes
-	for {
-		if err := r.CatchUp(ctx); err != nil {
-			return nil, err
+	sure := r.begun && r.prepared == r.at
+	for ; ; sure = false {
+		if !sure {
+			if err := r.CatchUp(ctx); err != nil {
+				return nil, err
+			}
 		}
+		r.prepared = persistence.Point{}
 		if r.at.Epoch >= epoch {
 			return nil, &EpochError{epoch, r.at.Epoch + 1, fmt.Sprintf("the log is in epoch %d already", r.at.Epoch)}
 		}
@@ -52,6 +56,18 @@ func (r *Reader) Lead(ctx context.Context, epoch persistence.Epoch, id persisten
 		r.consumer.Loaded(r.at)
 		return newWriter(r, epoch, id, took), nil
 	}
+}
+
+// Prepare does the part of Lead that needs no epoch, so that it can be done while the
+// lease is being acquired: it reads to the sure end. Lead goes on from there, unless
+// the reader has moved, or followed, since.
+func (r *Reader) Prepare(ctx context.Context) error {
+	r.prepared = persistence.Point{}
+	if err := r.CatchUp(ctx); err != nil {
+		return err
+	}
+	r.prepared = r.at
+	return nil
 }
 
 // seal returns the object of the seal for the reader's point, the same for the

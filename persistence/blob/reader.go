@@ -38,6 +38,11 @@ type Reader struct {
 	progress   Progress
 	recovering bool      // progress is being made
 	since      time.Time // when that began
+
+	// prepared is the sure end that Prepare has read to; zero if none is.
+	prepared persistence.Point
+	// reached is when CatchUp last came to where no entry was.
+	reached time.Time
 }
 
 // NewReader returns a reader at the beginning. Nothing is read before it is told to.
@@ -47,6 +52,10 @@ func (l *Log) NewReader(consumer persistence.Consumer) *Reader {
 
 // At is the point up to which everything is applied.
 func (r *Reader) At() persistence.Point { return r.at }
+
+// Reached is when CatchUp, or Lead, last came to where no entry was, before it made
+// sure that this was the end.
+func (r *Reader) Reached() time.Time { return r.reached }
 
 // errEnd is what next says where no entry is, before anybody made sure that this
 // is the end.
@@ -66,6 +75,7 @@ func (r *Reader) CatchUp(ctx context.Context) error {
 	for {
 		err := r.toEnd(ctx)
 		if err == nil {
+			r.reached = time.Now()
 			err = r.confirmEnd(ctx, nil)
 		}
 		switch {

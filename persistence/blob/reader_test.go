@@ -277,16 +277,16 @@ func TestFollowerSeesPrefixesAndGoesOn(t *testing.T) {
 		}
 		time.Sleep(time.Minute) // idle: it asks rarely, and takes the look
 		leader.write("b")
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * DefaultMaxPoll)
 		if got := f.state.has(); got != "a b" {
 			t.Errorf("follower has %q", got)
 		}
 		next := c.leader(2).write("c")
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * DefaultMaxPoll)
 		next.snapshot()
 		time.Sleep(time.Minute)
 		next.write("d")
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * DefaultMaxPoll)
 		if got := f.state.has(); got != "a b c d" {
 			t.Errorf("follower has %q", got)
 		}
