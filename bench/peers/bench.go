@@ -46,9 +46,9 @@ func Start(ctx context.Context, minio, in string) (*Bench, error) {
 func (b *Bench) Close() error { return errors.Join(b.server.Stop(), os.RemoveAll(b.directory)) }
 
 // open makes a peer that has written nothing yet.
-func (b *Bench) open(ctx context.Context, k Kind) (Peer, error) {
+func (b *Bench) open(ctx context.Context, k Kind, clients int) (Peer, error) {
 	b.opened++
-	at := place{server: b.server, prefix: fmt.Sprintf("%s-%d", k.Name, b.opened)}
+	at := place{server: b.server, clients: clients, prefix: fmt.Sprintf("%s-%d", k.Name, b.opened)}
 	at.directory = filepath.Join(b.directory, at.prefix)
 	if err := os.Mkdir(at.directory, 0o700); err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (b *Bench) InTurn(ctx context.Context, rounds int, names ...string) (_ []re
 	const unmeasured = 50 // rounds, at the beginning
 	peers := make([]Peer, len(names))
 	for i, name := range names {
-		if peers[i], err = b.open(ctx, kind(name)); err != nil {
+		if peers[i], err = b.open(ctx, kind(name), 1); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, peers[i].Close()) }()
@@ -94,7 +94,7 @@ func (b *Bench) InTurn(ctx context.Context, rounds int, names ...string) (_ []re
 // Cell lets clients append one record after another for so long. Any error of any
 // client is the cell's.
 func (b *Bench) Cell(ctx context.Context, k Kind, clients int, duration time.Duration) (c report.Cell, err error) {
-	p, err := b.open(ctx, k)
+	p, err := b.open(ctx, k, clients)
 	if err != nil {
 		return c, err
 	}

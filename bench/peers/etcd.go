@@ -13,19 +13,28 @@ import (
 )
 
 // etcd is a server of one member in this process, as it comes (each batch of its log is
-// synced to the disk), and its own client, which speaks gRPC to it over loopback. Each
-// record is a Put. All share one connection: with 4 and 16 a Put took more CPU.
+// synced to the disk), and its own clients, which speak gRPC to it over loopback. Each
+// record is a Put.
 type etcd struct {
-	server *embed.Etcd
-	client *clientv3.Client
-	next   atomic.Uint64
+	server  *embed.Etcd
+	clients []*clientv3.Client // each with a connection; they take turns
+	next    atomic.Uint64
 }
 
 // keys is how many keys, or tasks, are written over and over, so that the state in
 // memory does not grow with the length of a run.
 const keys = 10_000
 
+// openEtcd gives each client a connection of its own, as clients in processes of their
+// own have.
 func openEtcd(ctx context.Context, at place) (Peer, error) {
+	return startEtcd(ctx, at, at.clients)
+}
+
+// openEtcdOne lets all share one connection, as the goroutines of one process do.
+func openEtcdOne(ctx context.Context, at place) (Peer, error) { return startEtcd(ctx, at, 1) }
+
+func startEtcd(ctx context.Context, at place, connections int) (Peer, error) {
 	c := embed.NewConfig()
 	c.Dir, c.ZapLoggerBuilder = at.directory, embed.NewZapLoggerBuilder(zap.NewNop())
 	anyPort := url.URL{Scheme: "http", Host: "127.0.0.1:0"}
@@ -43,8 +52,12 @@ func openEtcd(ctx context.Context, at place) (Peer, error) {
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	if err == nil {
-		e.client, err = clientv3.New(clientv3.Config{Endpoints: []string{server.Clients[0].Addr().String()}, Logger: zap.NewNop()})
+	for i := 0; i < connections && err == nil; i++ {
+		var client *clientv3.Client
+		client, err = clientv3.New(clientv3.Config{Endpoints: []string{server.Clients[0].Addr().String()}, Logger: zap.NewNop()})
+		if err == nil {
+			e.clients = append(e.clients, client)
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start etcd: %w", err), e.Close())
@@ -54,13 +67,14 @@ func openEtcd(ctx context.Context, at place) (Peer, error) {
 
 func (e *etcd) Append(ctx context.Context, record []byte) error {
 	n := e.next.Add(1)
-	_, err := e.client.Put(ctx, fmt.Sprintf("record/%d", n%keys), string(record))
+	client := e.clients[n%uint64(len(e.clients))]
+	_, err := client.Put(ctx, fmt.Sprintf("record/%d", n%keys), string(record))
 	return err
 }
 
 func (e *etcd) Close() (err error) {
-	if e.client != nil {
-		err = e.client.Close()
+	for _, client := range e.clients {
+		err = errors.Join(err, client.Close())
 	}
 	e.server.Close()
 	return err

@@ -35,6 +35,7 @@ type place struct {
 	server    *Server
 	prefix    string // of keys in the server's bucket
 	directory string
+	clients   int // that will append at once
 }
 
 // Kinds are all ways: the yardstick, the peers, and ours.
@@ -44,6 +45,7 @@ func Kinds() []Kind {
 		{report.Series, true, openSeries},
 		{report.Manifest, true, openManifest},
 		{report.Etcd, false, openEtcd},
+		{report.EtcdOne, false, openEtcdOne},
 		{report.Raft, false, openRaft},
 		{report.Log, true, openLog},
 		{report.Store, true, openStore},

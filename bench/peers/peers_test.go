@@ -38,7 +38,7 @@ func TestPeersMakeRecordsDurable(t *testing.T) {
 	const records, clients = 60, 6
 	for _, k := range Kinds() {
 		t.Run(k.Name, func(t *testing.T) {
-			p, err := b.open(t.Context(), k)
+			p, err := b.open(t.Context(), k, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,7 +82,7 @@ func check(t *testing.T, p Peer, records, clients, puts int) {
 			t.Error("a manifest of another writer could be replaced")
 		}
 	case *etcd:
-		if found, err := p.client.Get(t.Context(), "record/1"); err != nil || len(found.Kvs) != 1 || found.Header.Revision != int64(records)+1 {
+		if found, err := p.clients[0].Get(t.Context(), "record/1"); err != nil || len(found.Kvs) != 1 || found.Header.Revision != int64(records)+1 {
 			t.Errorf("%v, %v", found, err)
 		}
 	case *raftLog:

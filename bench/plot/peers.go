@@ -27,6 +27,7 @@ var looks = map[string]look{
 	report.Series:   {color.RGBA{0xcc, 0x79, 0xa7, 0xff}, draw.SquareGlyph{}, 1.3},
 	report.Manifest: {color.RGBA{0xe6, 0x9f, 0x00, 0xff}, draw.TriangleGlyph{}, 1.3},
 	report.Etcd:     {color.RGBA{0x00, 0x00, 0x00, 0xff}, draw.RingGlyph{}, 1.3},
+	report.EtcdOne:  {color.RGBA{0x00, 0x9e, 0x73, 0xff}, draw.CrossGlyph{}, 1.3},
 	report.Raft:     {color.RGBA{0x56, 0xb4, 0xe9, 0xff}, draw.PyramidGlyph{}, 1.3},
 	report.Log:      {color.RGBA{0x00, 0x72, 0xb2, 0xff}, draw.CircleGlyph{}, 2.6},
 	report.Store:    {color.RGBA{0xd5, 0x5e, 0x00, 0xff}, draw.BoxGlyph{}, 2.6},

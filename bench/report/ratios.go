@@ -40,6 +40,8 @@ func (r *Report) Ratios() []Ratio {
 		{"256 clients: records/s of log / manifest", Log, Manifest, rate, 0},
 		{"256 clients: records/s of log / raft", Log, Raft, rate, 0},
 		{"256 clients: records/s of store / etcd", Store, Etcd, rate, 2},
+		{"256 clients: records/s of log / etcd, one connection", Log, EtcdOne, rate, 0},
+		{"256 clients: records/s of store / etcd, one connection", Store, EtcdOne, rate, 0},
 		{"256 clients: p50 of etcd / log", Etcd, Log, p50, 0},
 		{"256 clients: records a CPU second of log / etcd", Log, Etcd, perCPU, 0},
 		{"256 clients: records a CPU second of store / etcd", Store, Etcd, perCPU, 0},

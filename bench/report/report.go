@@ -106,13 +106,14 @@ const (
 	Series   = "series"
 	Manifest = "manifest"
 	Etcd     = "etcd"
+	EtcdOne  = "etcd-one"
 	Raft     = "raft"
 	Log      = "log"
 	Store    = "store"
 )
 
 // Peers are all names, in the order of tables and legends.
-var Peers = []string{Raw, Series, Manifest, Etcd, Raft, Log, Store}
+var Peers = []string{Raw, Series, Manifest, Etcd, EtcdOne, Raft, Log, Store}
 
 // Label says in a few words what a peer is.
 func Label(peer string) string {
@@ -120,7 +121,8 @@ func Label(peer string) string {
 		Raw:      "raw conditional PUTs",
 		Series:   "one PUT each, in series",
 		Manifest: "manifest log (as wal3)",
-		Etcd:     "etcd, one node",
+		Etcd:     "etcd, a connection each",
+		EtcdOne:  "etcd, one connection",
 		Raft:     "raft with raft-wal, one node",
 		Log:      "our log",
 		Store:    "our store",
