@@ -85,7 +85,7 @@ func TestTextSaysWhatWasMeasuredAndMissed(t *testing.T) {
 	lines := strings.Split(b.String(), "\n")
 	for _, want := range [][]string{
 		{"256 clients", "a second"},
-		{"etcd, one node", "5000", "50.00", "90.00", " - ", "0.200"},
+		{"etcd, a connection each", "5000", "50.00", "90.00", " - ", "0.200"},
 		{"our log", "25000", "340", "0.030", "0.020"},
 		{"p99 of log / raw", "1.55", "at most 1.50, missed"},
 		{"log / etcd", "5.00", "at least 4"},

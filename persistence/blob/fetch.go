@@ -36,7 +36,7 @@ func (g *fetched) missing() bool { return errors.Is(g.err, bucket.ErrNotExist) }
 //     was not known, no more are asked for in vain than were found before it.
 //
 // At the end of the log it asks in waves, for the next few entries at once: as many
-// as the last wave found, and a few more. What is found behind one that is missing is
+// as the last wave found, and some more if those were several. What is found behind one that is missing is
 // kept, and no entry is asked for twice in a wave.
 //
 // The state that a restore names is not fetched ahead: it may be large, and replaces
