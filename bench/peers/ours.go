@@ -62,8 +62,9 @@ func (l *ourLog) Close() error {
 	return errors.Join(l.writer.Close(context.Background()), l.bucket.Close())
 }
 
-// ourStore is the whole store: each record is a transaction that saves a task, which
-// holds the record as text, and the state in memory has it when Append returns.
+// ourStore is the whole store: each record is a transaction that saves a task, in an
+// event of which the record is as text, and the state in memory has it when Append
+// returns. All are tasks of one job and share its configuration, as tasks of a job do.
 type ourStore struct {
 	store *schedulerstore.Store
 	next  atomic.Uint64
@@ -81,10 +82,11 @@ func openStore(ctx context.Context, at place) (Peer, error) {
 }
 
 func (s *ourStore) Append(ctx context.Context, record []byte) error {
-	task := &api.ScheduledTask{Status: api.Some(api.ScheduleStatusPENDING), AssignedTask: &api.AssignedTask{
-		TaskID: api.Some(fmt.Sprintf("task-%d", s.next.Add(1)%keys)),
-		Task: &api.TaskConfig{Job: &api.JobKey{Role: api.Some("bench"), Environment: api.Some("prod"), Name: api.Some("job")},
-			ExecutorConfig: &api.ExecutorConfig{Name: api.Some("AuroraExecutor"), Data: api.Some(base64.StdEncoding.EncodeToString(record))}}}}
+	task := &api.ScheduledTask{Status: api.Some(api.ScheduleStatusPENDING),
+		AssignedTask: &api.AssignedTask{TaskID: api.Some(fmt.Sprintf("task-%d", s.next.Add(1)%keys)),
+			Task: &api.TaskConfig{Job: &api.JobKey{Role: api.Some("bench"), Environment: api.Some("prod"), Name: api.Some("job")},
+				ExecutorConfig: &api.ExecutorConfig{Name: api.Some("AuroraExecutor"), Data: api.Some("{}")}}},
+		TaskEvents: []*api.TaskEvent{{Timestamp: 1, Status: api.Some(api.ScheduleStatusPENDING), Message: api.Some(base64.StdEncoding.EncodeToString(record))}}}
 	return s.store.Write(ctx, func(_ context.Context, tx storage.Mutable) error { return tx.Tasks().Save(task) })
 }
 

@@ -74,9 +74,10 @@ func (c *command) printBenchTransactions(r *benchmark.Transactions) error {
 }
 
 func (c *command) printBenchProfile(r *benchmark.Profiled) error {
-	t := c.benchTable(fmt.Sprintf("profile: transactions with %s's latencies; a PUT alone: p50 %s ms, p99 %s ms", r.Profile, ms(r.Put.P50), ms(r.Put.P99)),
-		append(throughputHeader, "p50/PUT")...)
-	t.row(append(throughputRow(&r.Transactions), ms(r.OverPut))...)
+	t := c.benchTable(fmt.Sprintf("profile: with %s's latencies; a PUT alone: p50 %s ms, p99 %s ms", r.Profile, ms(r.Put.P50), ms(r.Put.P99)),
+		append(append([]string{" "}, throughputHeader...), "p50/PUT")...)
+	t.row(append(append([]string{"log"}, throughputRow(&r.Commits)...), ms(r.CommitsOverPut))...)
+	t.row(append(append([]string{"store"}, throughputRow(&r.Transactions)...), ms(r.OverPut))...)
 	return t.flush()
 }
 

@@ -111,14 +111,15 @@ func withStore(ctx context.Context, p *place, o schedulerstore.Options, f func(*
 	return closeStore(ctx, store, err)
 }
 
-// saveTask is a transaction that saves one task, with as many bytes as text that
-// random bytes make.
+// saveTask is a transaction that saves one task, in an event of which are as many bytes
+// of text that random bytes make. All are tasks of one job and share its configuration,
+// as tasks of a job do.
 func saveTask(id string, size int) durability.Work {
 	data := base64.RawStdEncoding.EncodeToString(Noise(size*3/4 + 1))[:size]
 	return func(_ context.Context, tx storage.Mutable) error {
 		return tx.Tasks().Save(&api.ScheduledTask{Status: api.Some(api.ScheduleStatusPENDING), AssignedTask: &api.AssignedTask{TaskID: api.Some(id),
-			Task: &api.TaskConfig{Job: &api.JobKey{Role: api.Some("bench"), Environment: api.Some("prod"), Name: api.Some("job")},
-				ExecutorConfig: &api.ExecutorConfig{Name: api.Some("bench"), Data: api.Some(data)}}}})
+			Task: &api.TaskConfig{Job: &api.JobKey{Role: api.Some("bench"), Environment: api.Some("prod"), Name: api.Some("job")}}},
+			TaskEvents: []*api.TaskEvent{{Timestamp: 1, Status: api.Some(api.ScheduleStatusPENDING), Message: api.Some(data)}}})
 	}
 }
 

@@ -48,19 +48,25 @@ func MeasureClients(ctx context.Context, s *Scratch, o Options) (*Clients, error
 	}
 	c.Series = Series{series.PerSecond(), series.Latency()}
 	for _, n := range o.Clients {
-		p := s.place(fmt.Sprintf("clients-%d", n), nil)
-		if err := withLog(ctx, p, blob.Options{}, func(_ *blob.Log, w *blob.Writer) error {
-			row, err := o.throughput(ctx, p, "commits to the log", n, func(ctx context.Context, _, _ int) error {
-				return commit(ctx, w, Noise(o.RecordBytes))
-			})
-			row.OverSeries = Ratio(row.PerSecond, c.Series.PerSecond)
-			c.Rows = append(c.Rows, row)
-			return err
-		}); err != nil {
+		row, err := o.commits(ctx, s.place(fmt.Sprintf("clients-%d", n), nil), "commits to the log", n)
+		if err != nil {
 			return nil, err
 		}
+		row.OverSeries = Ratio(row.PerSecond, c.Series.PerSecond)
+		c.Rows = append(c.Rows, row)
 	}
 	return c, nil
+}
+
+// commits measures a log of its own.
+func (o *Options) commits(ctx context.Context, p *place, what string, clients int) (row Throughput, err error) {
+	err = withLog(ctx, p, blob.Options{}, func(_ *blob.Log, w *blob.Writer) (err error) {
+		row, err = o.throughput(ctx, p, what, clients, func(ctx context.Context, _, _ int) error {
+			return commit(ctx, w, Noise(o.RecordBytes))
+		})
+		return err
+	})
+	return row, err
 }
 
 // throughput lets clients make calls that write to a place.

@@ -109,8 +109,14 @@ func (o *Options) takeovers(ctx context.Context, p *pair, what string, rounds in
 	return t, nil
 }
 
-// handOver closes the leader.
+// handOver closes the leader, and lets the standby hear of it as daemons do, but not over
+// HTTP.
 func (p *pair) handOver(ctx context.Context, round int) (got took, err error) {
+	released, standby := p.leader.store.LeaseReleased(), p.standby.store
+	go func() {
+		<-released
+		standby.LookAtLease()
+	}()
 	start := time.Now()
 	closed := make(chan error, 1)
 	go func() {

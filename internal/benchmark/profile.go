@@ -8,16 +8,19 @@ import (
 	"github.com/scheduler-store/scheduler-store/bucket/latencydriver"
 )
 
-// Profiled is the whole store's throughput with the latencies of a cloud, which come on
+// Profiled is the log's and the whole store's throughput with the latencies of a cloud, which come on
 // top of those of the store itself.
 type Profiled struct {
 	Profile     string `json:"profile"`
 	RecordBytes int    `json:"recordBytes"`
 	// Put is how long raw conditional PUTs of one record take with these latencies.
 	Put          Percentiles `json:"put"`
+	Commits      Throughput  `json:"commits"`
 	Transactions Throughput  `json:"transactions"`
-	// OverPut is the median transaction over the median PUT.
-	OverPut float64 `json:"overPut"`
+	// CommitsOverPut and OverPut are the median commit to the log and the median
+	// transaction over the median PUT.
+	CommitsOverPut float64 `json:"commitsOverPut"`
+	OverPut        float64 `json:"overPut"`
 }
 
 const (
@@ -48,6 +51,10 @@ func MeasureProfile(ctx context.Context, s *Scratch, o Options) (*Profiled, erro
 		return nil, err
 	}
 	p := &Profiled{Profile: o.Profile, RecordBytes: o.RecordBytes, Put: puts.Latency()}
+	if p.Commits, err = o.commits(ctx, s.place("profile-log", wrap), "commits as on "+o.Profile, profileClients); err != nil {
+		return nil, err
+	}
+	p.CommitsOverPut = Ratio(p.Commits.Latency.P50, p.Put.P50)
 	p.Transactions, err = o.transactions(ctx, s.place("profile", wrap), "transactions as on "+o.Profile, profileClients, storeOptions())
 	p.OverPut = Ratio(p.Transactions.Latency.P50, p.Put.P50)
 	return p, err

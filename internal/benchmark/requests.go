@@ -6,12 +6,14 @@ import (
 	"time"
 
 	schedulerstore "github.com/scheduler-store/scheduler-store"
+	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/cost"
 	"github.com/scheduler-store/scheduler-store/internal/sleep"
 )
 
 // Accounting is every request that a leader made while transactions were written by
-// requestClients goroutines.
+// requestClients goroutines. Nothing is hedged: what is slow now and then would be sent
+// again, and counted.
 type Accounting struct {
 	Transactions          int      `json:"transactions"`
 	Entries               int      `json:"entries"`
@@ -21,8 +23,7 @@ type Accounting struct {
 	// LeaseRenewals are replacements of the lease, which go by time: the only requests
 	// that are no entry's.
 	LeaseRenewals int64 `json:"leaseRenewals"`
-	// PutsPerEntry is 1 if there was one PUT for each entry. Hedges are not in it: they
-	// stand in Requests.
+	// PutsPerEntry is 1 if there was one PUT for each entry.
 	PutsPerEntry float64 `json:"putsPerEntry"`
 	// Others are the requests that are neither an entry's PUT nor a renewal.
 	Others int64 `json:"others"`
@@ -39,7 +40,9 @@ func MeasureRequests(ctx context.Context, s *Scratch, o Options) (*Accounting, e
 	p := s.place("requests", nil)
 	a := &Accounting{}
 	const what = "counting requests"
-	err := withStore(ctx, p, storeOptions(), func(store *schedulerstore.Store) error {
+	so := storeOptions()
+	so.Log.Hedge = bucket.HedgeOff
+	err := withStore(ctx, p, so, func(store *schedulerstore.Store) error {
 		if err := p.settle(ctx); err != nil {
 			return err
 		}
@@ -60,7 +63,7 @@ func MeasureRequests(ctx context.Context, s *Scratch, o Options) (*Accounting, e
 		return nil, err
 	}
 	a.LeaseRenewals = a.Requests.Replace
-	a.PutsPerEntry = Ratio(float64(a.Requests.Create-a.Requests.Hedges), float64(a.Entries))
+	a.PutsPerEntry = Ratio(float64(a.Requests.Create), float64(a.Entries))
 	a.DollarsPerMonth = a.Requests.dollarsPerMonth(o.Prices, a.Seconds)
 	a.DollarsPerMillion = Ratio(1e6*a.DollarsPerMonth, cost.Month.Seconds()*a.TransactionsPerSecond)
 	a.Others = a.Requests.Get + a.Requests.List + a.Requests.Delete
