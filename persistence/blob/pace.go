@@ -13,6 +13,9 @@ import (
 //	some on their way          when a third of what a PUT takes has passed since the last
 //	what waits fills an entry  at once, if the window has room
 //
+// Those whose records were just acknowledged together are given a moment to come back
+// together: else the first of them would leave alone, and the others wait for the next.
+//
 // With a linger, the oldest record has always waited that long, unless the entry is
 // full. With a cap on the PUTs a second, nothing is sent sooner than that allows.
 type pace struct {
@@ -22,6 +25,8 @@ type pace struct {
 	entryBytes int
 
 	last    time.Time     // when the last entry was sent
+	acked   time.Time     // when the last were acknowledged
+	company int           // records that were acknowledged then
 	latency time.Duration // of PUTs lately
 }
 
@@ -30,6 +35,10 @@ type pace struct {
 // waiting for the slowest one before it, as entries are acknowledged in order. And
 // each is paid for.
 const paceParallel = 3
+
+// regroup is how many of the moment that those who were acknowledged are given to come
+// back a PUT takes.
+const regroup = 16
 
 // cappedEntryBytes is what an entry may grow to under a cap on the PUTs a second, as
 // an entry's price does not depend on its size.
@@ -51,13 +60,19 @@ func (p *pace) observe(latency time.Duration) { p.latency += (latency - p.latenc
 // sent notes that an entry was sent.
 func (p *pace) sent(now time.Time) { p.last = now }
 
-// wait is how long the next entry must still wait, in which the oldest record has
-// waited since then; busy tells that others are on their way, full that no more
-// records fit into it.
-func (p *pace) wait(now, since time.Time, busy, full bool) time.Duration {
+// acknowledged notes how many records were acknowledged together.
+func (p *pace) acknowledged(now time.Time, records int) { p.acked, p.company = now, records }
+
+// wait is how long the next entry must still wait, for which so many records wait, the
+// oldest since then; busy tells that others are on their way, full that no more records
+// fit into it.
+func (p *pace) wait(now, since time.Time, records int, busy, full bool) time.Duration {
 	wait := p.gap - now.Sub(p.last)
 	if !full {
 		wait = max(wait, p.linger-now.Sub(since))
+		if records < p.company {
+			wait = max(wait, p.latency/regroup-now.Sub(p.acked))
+		}
 		if busy {
 			wait = max(wait, p.latency/paceParallel-now.Sub(p.last))
 		}

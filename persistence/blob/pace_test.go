@@ -60,6 +60,45 @@ func TestIdleLogSendsAtOnce(t *testing.T) {
 	})
 }
 
+// Clients whose records were acknowledged together come back one after another, but not
+// for long: the next entry waits for them, and carries all. It does not wait longer.
+func TestClientsComeBackTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		p := c.leader(1)
+		c.slow(800 * time.Millisecond)
+		for range 60 { // so that it knows how long a PUT takes
+			p.write("x")
+		}
+		for round, clients := range []int{10, 9, 9} { // the very first is sent alone
+			var results []*result
+			for i := range clients {
+				results = append(results, p.send(fmt.Sprint(round, i)))
+				time.Sleep(time.Millisecond)
+			}
+			for _, r := range results {
+				if err := r.wait(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			first, last := results[0].ack.Position, results[clients-1].ack.Position
+			if alone := round == 0; (first != last) != alone {
+				t.Errorf("round %d: at positions %d to %d", round, first, last)
+			}
+		}
+		start := time.Now()
+		p.write("y")
+		if took := time.Since(start) - 800*time.Millisecond; took <= 0 || took > 60*time.Millisecond {
+			t.Errorf("one that came back alone waited %v, want a sixteenth of a PUT's time", took)
+		}
+		start = time.Now()
+		p.write("z")
+		if took := time.Since(start); took != 800*time.Millisecond {
+			t.Errorf("one that had been alone took %v", took)
+		}
+	})
+}
+
 // With a linger a lone record waits for company, but not longer, and not for company
 // that has no room.
 func TestLinger(t *testing.T) {

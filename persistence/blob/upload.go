@@ -106,10 +106,15 @@ func (w *Writer) settle(u *upload, err error) error {
 	}
 	u.landed = true
 	w.pace.observe(u.took)
+	records := 0
 	for len(w.flight) > 0 && w.flight[0].landed {
+		records += len(w.flight[0].records)
 		w.acknowledge(w.flight[0])
 		w.flight[0] = nil
 		w.flight = w.flight[1:]
+	}
+	if records > 0 {
+		w.pace.acknowledged(time.Now(), records)
 	}
 	w.log.metrics.uploads.Set(float64(len(w.flight)))
 	if u.restore {

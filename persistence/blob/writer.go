@@ -233,7 +233,7 @@ func (w *Writer) send() (time.Duration, error) {
 			return 0, nil
 		}
 		if !w.closing { // else nobody else comes, and the next leader waits
-			if wait := w.pace.wait(time.Now(), w.queue[0].since, len(w.flight) > 0, w.full()); wait > 0 {
+			if wait := w.pace.wait(time.Now(), w.queue[0].since, len(w.queue), len(w.flight) > 0, w.full()); wait > 0 {
 				w.mu.Unlock()
 				return wait, nil
 			}
