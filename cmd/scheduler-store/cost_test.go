@@ -109,11 +109,11 @@ func TestCostAsksWithAToken(t *testing.T) {
 	answer := `{"cost":{"prices":"s3","seconds":3600,"causes":[{"cause":"log-writes","writes":1000,"dollars":0.005}],"requests":1000,"dollars":0.005,"dollarsPerMonth":3.65}}`
 	a := answering(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) })
 	tokens := writeFile(t, filepath.Join(t.TempDir(), "tokens"), "first-token-of-the-file\n")
-	o := program(t, "cost", "--of", a.URL, "--token-file", tokens).wants(exitOK).prints("requests in 1h0m", "Amazon S3 Standard", "log-writes  1000      0.01     3.65")
+	program(t, "cost", "--of", a.URL, "--token-file", tokens).wants(exitOK).prints("requests in 1h0m", "Amazon S3 Standard", "log-writes  1000      0.01     3.65")
 	if want := "GET /v1/status Bearer first-token-of-the-file"; len(a.asked) != 1 || a.asked[0] != want {
 		t.Errorf("asked %q, want %q", a.asked, want)
 	}
-	o = program(t, "cost", "--of", a.URL, "--prices", "s3express").wants(exitOK).prints("Express")
+	o := program(t, "cost", "--of", a.URL, "--prices", "s3express").wants(exitOK).prints("Express")
 	if strings.Contains(o.stdout, "3.65") {
 		t.Errorf("printed by the prices of another list: %s", o.stdout)
 	}

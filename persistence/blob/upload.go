@@ -24,8 +24,7 @@ type upload struct {
 	hash   persistence.Hash
 
 	landed bool
-	err    error // its answer, once the run goroutine has it
-	sent   time.Time
+	err    error         // its answer, once the run goroutine has it
 	took   time.Duration // by the PUT
 }
 
