@@ -9,7 +9,7 @@ import (
 // pace says when the next entry may be sent, so that each of a busy log carries more
 // and fewer requests are paid for. The run goroutine alone uses it.
 //
-//	nothing on its way         at once
+//	nothing on its way         at once, but see below
 //	some on their way          when a third of what a PUT takes has passed since the last
 //	what waits fills an entry  at once, if the window has room
 //
@@ -36,8 +36,8 @@ type pace struct {
 // each is paid for.
 const paceParallel = 3
 
-// regroup is how many of the moment that those who were acknowledged are given to come
-// back a PUT takes.
+// regroup says how long those who were acknowledged are given to come back: one part in
+// so many of what a PUT takes.
 const regroup = 16
 
 // cappedEntryBytes is what an entry may grow to under a cap on the PUTs a second, as
