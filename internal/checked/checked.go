@@ -61,6 +61,12 @@ func Encode(v any) ([]byte, error) {
 // is larger than the one given, whatever the rest of it is; one that matches
 // ErrDamaged if the object can't have been written like this.
 func Decode[T any](data []byte, format int, v *T) error {
+	return DecodeAny(data, format, format, v)
+}
+
+// DecodeAny is Decode for what has several formats, from oldest to newest. That v has
+// what belongs to the format which it says it has is for the caller to check.
+func DecodeAny[T any](data []byte, oldest, format int, v *T) error {
 	found, err := formatOf(data)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -75,8 +81,8 @@ func Decode[T any](data []byte, format int, v *T) error {
 			ErrNewerFormat, found, format)
 	case sumErr != nil:
 		return fmt.Errorf("%w: %w", ErrDamaged, sumErr)
-	case found < format:
-		return fmt.Errorf("the object has format %d, older than format %d, which this program reads", found, format)
+	case found < oldest:
+		return fmt.Errorf("the object has format %d, older than format %d, which this program reads", found, oldest)
 	}
 	var fresh T
 	if err := json.Unmarshal(body, &fresh, json.RejectUnknownMembers(true)); err != nil {

@@ -228,3 +228,23 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// What has several formats is read in each of them, and in no other.
+func TestSeveralFormats(t *testing.T) {
+	for format, want := range map[int]error{1: errOlder, 2: nil, 3: nil, 4: nil, 5: checked.ErrNewerFormat} {
+		v := newSample()
+		v.Format = format
+		var got sample
+		err := checked.DecodeAny(encode(t, v), 2, 4, &got)
+		switch {
+		case want == nil && (err != nil || got.Format != format):
+			t.Errorf("format %d: %+v, %v", format, got, err)
+		case want == errOlder && (err == nil || !strings.Contains(err.Error(), "older than format 2")):
+			t.Errorf("format %d: %v", format, err)
+		case want == checked.ErrNewerFormat && !errors.Is(err, want):
+			t.Errorf("format %d: %v", format, err)
+		}
+	}
+}
+
+var errOlder = errors.New("older")

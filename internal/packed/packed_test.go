@@ -3,6 +3,8 @@ package packed
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -10,6 +12,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
+	"github.com/scheduler-store/scheduler-store/encryption"
+	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
 func newCodec(t testing.TB) *Codec {
@@ -18,6 +25,21 @@ func newCodec(t testing.TB) *Codec {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// encrypting is a codec with keys.
+func encrypting(t testing.TB) *Codec {
+	keys, _, err := encryption.Open(t.Context(), bucket.New(memdriver.New(), "mem://test", "", bucket.Options{}), "cell",
+		encryption.NewLocalKeeper([32]byte{1}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newCodec(t).WithKeys(keys)
+}
+
+// codecs are one without keys and one with, and what the second adds.
+func codecs(t testing.TB) map[Compression]*Codec {
+	return map[Compression]*Codec{0: newCodec(t), Encrypted: encrypting(t)}
 }
 
 // pack makes a body of records, as entries and parts are made.
@@ -54,42 +76,44 @@ func TestRecordsComeBackAsTheyWere(t *testing.T) {
 		"lengths of 1 to 4":     {[][]byte{noise(127), noise(128), noise(1<<14 - 1), noise(1 << 14), noise(1<<21 - 1), noise(1 << 21)}, None},
 		"many":                  {many, Zstd},
 	} {
-		t.Run(name, func(t *testing.T) {
-			codec := newCodec(t)
+		for encrypted, codec := range codecs(t) {
 			body, raw, compression := pack(codec, c.records...)
-			if compression != c.want {
-				t.Errorf("compression is %d, want %d", compression, c.want)
+			if compression != c.want|encrypted {
+				t.Errorf("%s: compression is %v, want %v", name, compression, c.want|encrypted)
 			}
-			if len(body) > len(raw) {
-				t.Errorf("body has %d bytes, more than the %d unpacked", len(body), len(raw))
+			if most := len(raw) + encryption.Overhead*int(encrypted/Encrypted); len(body) > most {
+				t.Errorf("%s: body has %d bytes, more than %d", name, len(body), most)
 			}
-			again, err := codec.Unpack(body, compression, len(raw))
+			again, err := codec.Unpack(t.Context(), body, compression, len(raw))
 			if err != nil || !bytes.Equal(again, raw) {
-				t.Fatalf("unpacked %d bytes, %v; want %d", len(again), err, len(raw))
+				t.Fatalf("%s: unpacked %d bytes, %v; want %d", name, len(again), err, len(raw))
 			}
 			records, err := Records(again, len(c.records))
 			if err != nil || !slices.EqualFunc(records, c.records, bytes.Equal) {
-				t.Fatalf("%d records, %v", len(records), err)
+				t.Fatalf("%s: %d records, %v", name, len(records), err)
 			}
 			for i, r := range records {
 				if cap(r) != len(r) {
-					t.Fatalf("appending to record %d would write over the next", i)
+					t.Fatalf("%s: appending to record %d would write over the next", name, i)
 				}
 			}
-		})
+		}
 	}
 }
 
 func TestPackKeepsWhatIsBefore(t *testing.T) {
-	c := newCodec(t)
-	for _, record := range [][]byte{[]byte("small"), bytes.Repeat([]byte("large "), 1000)} {
+	for i, record := range [][]byte{[]byte("small"), bytes.Repeat([]byte("large "), 1000), []byte("small"), bytes.Repeat([]byte("large "), 1000)} {
+		c := newCodec(t)
+		if i > 1 {
+			c = encrypting(t)
+		}
 		_, raw, _ := pack(c, record)
 		got, compression := c.Pack(append([]byte("header"), raw...), len("header"))
 		body, ok := bytes.CutPrefix(got, []byte("header"))
 		if !ok {
 			t.Fatalf("the header became %q", got[:6])
 		}
-		if again, err := c.Unpack(body, compression, len(raw)); err != nil || !bytes.Equal(again, raw) {
+		if again, err := c.Unpack(t.Context(), body, compression, len(raw)); err != nil || !bytes.Equal(again, raw) {
 			t.Errorf("%d bytes, %v", len(again), err)
 		}
 	}
@@ -136,19 +160,19 @@ func TestSizesThatLieAreRefused(t *testing.T) {
 	for _, record := range [][]byte{[]byte("small"), bytes.Repeat([]byte("large "), 1000)} {
 		body, raw, compression := pack(c, record)
 		for _, size := range []int{math.MinInt, -1, 0, len(raw) - 1, len(raw) + 1, MaxRaw, MaxRaw + 1, math.MaxInt} {
-			if _, err := c.Unpack(body, compression, size); err == nil {
+			if _, err := c.Unpack(t.Context(), body, compression, size); err == nil {
 				t.Errorf("compression %d: a body of %d bytes was unpacked as %d", compression, len(raw), size)
 			}
 		}
 		for n := range body {
-			if _, err := c.Unpack(body[:n], compression, len(raw)); err == nil {
+			if _, err := c.Unpack(t.Context(), body[:n], compression, len(raw)); err == nil {
 				t.Errorf("compression %d: cut after %d bytes: no error", compression, n)
 			}
 		}
-		if _, err := c.Unpack(append(body, 0), compression, len(raw)); err == nil {
+		if _, err := c.Unpack(t.Context(), append(body, 0), compression, len(raw)); err == nil {
 			t.Errorf("compression %d: a byte too many: no error", compression)
 		}
-		if _, err := c.Unpack(body, 2, len(raw)); err == nil || !strings.Contains(err.Error(), "compression 2") {
+		if _, err := c.Unpack(t.Context(), body, 2, len(raw)); err == nil || !strings.Contains(err.Error(), "compression 2") {
 			t.Errorf("unknown compression: %v", err)
 		}
 	}
@@ -165,7 +189,7 @@ func TestBombIsRefused(t *testing.T) {
 		for _, size := range []int{10, MaxRaw} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			if raw, err := c.Unpack(body, Zstd, size); err == nil {
+			if raw, err := c.Unpack(t.Context(), body, Zstd, size); err == nil {
 				t.Errorf("%s of %d bytes unpacked to %d", name, len(body), len(raw))
 			}
 			runtime.ReadMemStats(&after)
@@ -184,7 +208,7 @@ func TestCodecIsForManyGoroutines(t *testing.T) {
 			want := bytes.Repeat([]byte{byte(i), 1, 2, 3}, 10_000)
 			for range 20 {
 				body, compression := c.Pack(bytes.Clone(want), 0)
-				if raw, err := c.Unpack(body, compression, len(want)); err != nil || !bytes.Equal(raw, want) {
+				if raw, err := c.Unpack(t.Context(), body, compression, len(want)); err != nil || !bytes.Equal(raw, want) {
 					t.Errorf("%d: %v", i, err)
 				}
 			}
@@ -193,18 +217,128 @@ func TestCodecIsForManyGoroutines(t *testing.T) {
 	all.Wait()
 }
 
+// A body opens as what it was packed as only: no bit of it can be another, and what is
+// said of it neither.
+func TestEncryptedBodiesAreWhatWasPacked(t *testing.T) {
+	c := encrypting(t)
+	for _, record := range [][]byte{[]byte("small"), bytes.Repeat([]byte("large "), 100)} {
+		body, raw, compression := pack(c, record)
+		if bytes.Contains(body, record[:5]) {
+			t.Error("the record can be read")
+		}
+		for bit := range 8 * len(body) {
+			flipped := bytes.Clone(body)
+			flipped[bit/8] ^= 1 << (bit % 8)
+			if _, err := c.Unpack(t.Context(), flipped, compression, len(raw)); err == nil || errors.Is(err, encryption.ErrLocked) {
+				t.Fatalf("bit %d: %v", bit, err)
+			}
+		}
+		for _, other := range []Compression{None, Zstd, Encrypted | None, Encrypted | Zstd} {
+			if _, err := c.Unpack(t.Context(), body, other, len(raw)); (err == nil) != (other == compression) {
+				t.Errorf("%v as %v: %v", compression, other, err)
+			}
+		}
+		for _, size := range []int{-1, 0, len(raw) - 1, len(raw) + 1, MaxRaw, MaxRaw + 1, math.MaxInt} {
+			if _, err := c.Unpack(t.Context(), body, compression, size); err == nil {
+				t.Errorf("unpacked as %d bytes", size)
+			}
+		}
+		if _, err := newCodec(t).Unpack(t.Context(), body, compression, len(raw)); !errors.Is(err, encryption.ErrKeyNeeded) || !errors.Is(err, encryption.ErrLocked) {
+			t.Errorf("without a key: %v", err)
+		}
+	}
+}
+
+// Whoever may write to the bucket can't have a body unpacked in another way: here what
+// was packed as it is happens to be what could be decompressed.
+func TestEncryptedBodySaysHowItWasPacked(t *testing.T) {
+	c := encrypting(t)
+	plain := bytes.Repeat([]byte("large "), 10)
+	body, compression := c.Pack(c.encoder.EncodeAll(plain, nil), 0)
+	if compression != Encrypted|None {
+		t.Fatal(compression)
+	}
+	if _, err := c.Unpack(t.Context(), body, Encrypted|Zstd, len(plain)); err == nil {
+		t.Error("unpacked as what it is not")
+	}
+}
+
+func TestUnknownCompressionsAreOfANewerVersion(t *testing.T) {
+	c := encrypting(t)
+	for n := range 256 {
+		compression := Compression(n)
+		_, err := c.Unpack(t.Context(), make([]byte, 100), compression, 100)
+		if known := compression&^Encrypted <= Zstd; errors.Is(err, persistence.ErrNewerFormat) == known {
+			t.Errorf("%v: %v", compression, err)
+		}
+	}
+}
+
+// The same records are never the same body: so whoever sends again keeps what it sent.
+func TestEncryptedBodiesAreNeverTheSame(t *testing.T) {
+	c := encrypting(t)
+	one, _, _ := pack(c, []byte("the same"))
+	two, _, _ := pack(c, []byte("the same"))
+	if bytes.Equal(one, two) {
+		t.Error("one nonce was used twice")
+	}
+}
+
+// Entries and parts in the bounds of the format are in them encrypted too.
+func TestLargestBodyIsInItsBound(t *testing.T) {
+	c := encrypting(t)
+	raw := noise(MaxRaw)
+	body, compression := c.Pack(bytes.Clone(raw), 0)
+	if len(body) > MaxBody || compression != Encrypted {
+		t.Fatal(len(body), compression)
+	}
+	if again, err := c.Unpack(t.Context(), body, compression, MaxRaw); err != nil || !bytes.Equal(again, raw) {
+		t.Fatal(err)
+	}
+}
+
+// Packing what a busy log's entry holds, and unpacking it, without keys and with them.
+func BenchmarkPack(b *testing.B)   { benchmark(b, true) }
+func BenchmarkUnpack(b *testing.B) { benchmark(b, false) }
+
+func benchmark(b *testing.B, packing bool) {
+	text := make([]byte, 1<<20) // compresses to about a half
+	for i, c := range noise(len(text)) {
+		text[i] = "0123456789abcdef"[c&15]
+	}
+	for name, c := range map[string]*Codec{"plain": newCodec(b), "encrypted": encrypting(b)} {
+		for _, size := range []int{1 << 10, 32 << 10, 1 << 20} {
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
+				body, compression := c.Pack(bytes.Clone(text[:size]), 0)
+				buffer := make([]byte, 0, size+encryption.Overhead)
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					if packing {
+						buffer = append(buffer[:0], text[:size]...)
+						c.Pack(buffer, 0)
+					} else if _, err := c.Unpack(b.Context(), body, compression, size); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
 // Whatever a body is and whatever is said of it: no panic, and what comes back is
 // as large as was said.
 func FuzzUnpack(f *testing.F) {
-	c := newCodec(f)
+	c := encrypting(f)
 	for _, record := range [][]byte{[]byte("small"), bytes.Repeat([]byte("large "), 1000)} {
 		body, raw, compression := pack(c, record, nil)
+		f.Add(body, byte(compression), len(raw), 2)
+		body, raw, compression = pack(newCodec(f), record, nil)
 		f.Add(body, byte(compression), len(raw), 2)
 	}
 	f.Add([]byte(nil), byte(0), 0, 0)
 	f.Add([]byte{0xff}, byte(1), -1, -1)
 	f.Fuzz(func(t *testing.T, body []byte, compression byte, size, count int) {
-		raw, err := c.Unpack(body, Compression(compression), size)
+		raw, err := c.Unpack(t.Context(), body, Compression(compression), size)
 		if err != nil {
 			return
 		}
