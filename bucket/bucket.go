@@ -21,6 +21,7 @@ import (
 	"strings"
 
 	"github.com/scheduler-store/scheduler-store/bucket/driver"
+	"github.com/scheduler-store/scheduler-store/internal/mutation"
 )
 
 // Version identifies one state of one object; see driver.Version.
@@ -36,6 +37,8 @@ var (
 	ErrChanged  = driver.ErrChanged
 	ErrDenied   = driver.ErrDenied
 	ErrNoBucket = driver.ErrNoBucket
+	// ErrNotLanded and ErrDenied are what NotLanded tells of.
+	ErrNotLanded = driver.ErrNotLanded
 	// ErrInvalidKey: see driver.CheckKey for what a key may be.
 	ErrInvalidKey = driver.ErrInvalidKey
 	// ErrConditionsIgnored: the store does not honour conditional writes, so
@@ -103,7 +106,7 @@ func (b *Bucket) GetRange(ctx context.Context, key string, offset, length int64)
 }
 
 // Create writes an object whose key is free. ErrExists means that the key holds
-// other bytes than data. Any error but ErrExists and ErrDenied means that the
+// other bytes than data. Any error but that and those of NotLanded means that the
 // object may be there, or come to be there later.
 func (b *Bucket) Create(ctx context.Context, key string, data []byte) (Version, error) {
 	version, err := b.create(ctx, key, data)
@@ -114,8 +117,8 @@ func (b *Bucket) Create(ctx context.Context, key string, data []byte) (Version, 
 }
 
 // Replace writes an object whose version is old. ErrChanged means that the
-// object holds other bytes than data, or is gone. Any error but ErrChanged and
-// ErrDenied means that the write may have landed, or land later.
+// object holds other bytes than data, or is gone. Any error but that and those of
+// NotLanded means that the write may have landed, or land later.
 func (b *Bucket) Replace(ctx context.Context, key string, data []byte, old Version) (Version, error) {
 	version, err := b.replace(ctx, key, data, old)
 	if errors.Is(err, ErrChanged) {
@@ -126,13 +129,16 @@ func (b *Bucket) Replace(ctx context.Context, key string, data []byte, old Versi
 
 // resolve reads back an object that a conditional write found in its way.
 func (b *Bucket) resolve(ctx context.Context, key string, data []byte, lost error) (Version, error) {
+	if mutation.On(mutation.ExistsIsFailure) {
+		return "", lost
+	}
 	object, err := b.Get(ctx, key)
 	switch {
 	case errors.Is(err, ErrNotExist):
 		return "", lost
 	case err != nil:
-		// Whose object it is stays unknown, even if the reason is ErrDenied, so
-		// no sentinel that speaks of the write may match.
+		// Whose object it is stays unknown, even if the read was denied, so no
+		// sentinel that speaks of the write may match.
 		return "", fmt.Errorf("%v; whose it is could not be read: %w", lost, unknown{err})
 	case bytes.Equal(object.Data, data):
 		return object.Version, nil
@@ -140,12 +146,24 @@ func (b *Bucket) resolve(ctx context.Context, key string, data []byte, lost erro
 	return "", lost
 }
 
-// unknown hides from errors.Is that an error is ErrDenied, which would mean that
-// a write did not land.
+// NotLanded tells whether the error of a write means that nothing of it landed, nor
+// will.
+func NotLanded(err error) bool { return errors.Is(err, ErrNotLanded) || errors.Is(err, ErrDenied) }
+
+// unknown hides from errors.Is what would mean that a write did not land.
 type unknown struct{ error }
 
 func (u unknown) Is(target error) bool {
-	return target != ErrDenied && errors.Is(u.error, target)
+	return target != ErrDenied && target != ErrNotLanded && errors.Is(u.error, target)
+}
+
+// ofItsOwn keeps a write from being told what became of another: a driver may answer with
+// the cause of a context that has ended, and that may be that another was denied.
+func ofItsOwn(ctx context.Context, err error) error {
+	if ctx.Err() != nil && NotLanded(err) {
+		return unknown{err}
+	}
+	return err
 }
 
 func (b *Bucket) create(ctx context.Context, key string, data []byte) (Version, error) {
@@ -156,7 +174,7 @@ func (b *Bucket) create(ctx context.Context, key string, data []byte) (Version, 
 	ctx, done := b.metrics.begin(ctx, OpCreate, key)
 	version, err := b.driver.Create(ctx, path, data)
 	done(len(data), err)
-	return version, b.wrap("create", key, err)
+	return version, b.wrap("create", key, ofItsOwn(ctx, err))
 }
 
 func (b *Bucket) replace(ctx context.Context, key string, data []byte, old Version) (Version, error) {
@@ -167,7 +185,7 @@ func (b *Bucket) replace(ctx context.Context, key string, data []byte, old Versi
 	ctx, done := b.metrics.begin(ctx, OpReplace, key)
 	version, err := b.driver.Replace(ctx, path, data, old)
 	done(len(data), err)
-	return version, b.wrap("replace", key, err)
+	return version, b.wrap("replace", key, ofItsOwn(ctx, err))
 }
 
 // List yields the objects whose key has the prefix and is greater than after

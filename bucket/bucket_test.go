@@ -1,6 +1,7 @@
 package bucket_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/buckettest"
+	"github.com/scheduler-store/scheduler-store/bucket/driver"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
 )
 
@@ -104,6 +106,37 @@ func TestWhoseItIsStaysUnknown(t *testing.T) {
 	}
 }
 
+// causes is a driver whose writes hang, and answer with why their context has ended, as
+// net/http does.
+type causes struct{ *memdriver.Bucket }
+
+func (causes) Create(ctx context.Context, _ string, _ []byte) (driver.Version, error) {
+	<-ctx.Done()
+	return "", context.Cause(ctx)
+}
+
+func (causes) Replace(ctx context.Context, _ string, _ []byte, _ driver.Version) (driver.Version, error) {
+	<-ctx.Done()
+	return "", context.Cause(ctx)
+}
+
+// Many writes are given up because one of them was denied: that says nothing of the
+// others.
+func TestWhyAWriteIsGivenUpIsNotItsAnswer(t *testing.T) {
+	b := bucket.New(causes{memdriver.New()}, "mem://test", "", bucket.Options{})
+	for _, cause := range []error{bucket.ErrDenied, bucket.ErrNotLanded, errors.New("closed")} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		_, created := b.Create(ctx, "k", nil)
+		_, replaced := b.Replace(ctx, "k", nil, "1")
+		for operation, err := range map[string]error{"create": created, "replace": replaced} {
+			if err == nil || bucket.NotLanded(err) || !strings.Contains(err.Error(), cause.Error()) {
+				t.Errorf("%s, given up as %v: %v", operation, cause, err)
+			}
+		}
+	}
+}
+
 func TestCheckConditionsFindsAStoreThatIgnoresThem(t *testing.T) {
 	for _, operation := range []memdriver.Operation{memdriver.Create, memdriver.Replace} {
 		for _, d := range []*memdriver.Bucket{memdriver.New(), memdriver.NewWithETags()} {
@@ -145,7 +178,7 @@ func TestMetrics(t *testing.T) {
 # TYPE scheduler_store_bucket_bytes_total counter
 scheduler_store_bucket_bytes_total{operation="create"} 20
 scheduler_store_bucket_bytes_total{operation="get"} 10
-# HELP scheduler_store_bucket_requests_total Requests to the bucket by operation (get, create, replace, list, delete), object (cell, lease, log, snapshot, restore, backup, other) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).
+# HELP scheduler_store_bucket_requests_total Requests to the bucket by operation (get, create, replace, list, delete), object (cell, lease, log, snapshot, restore, backup, key, other) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).
 # TYPE scheduler_store_bucket_requests_total counter
 scheduler_store_bucket_requests_total{object="other",operation="create",result="exists"} 2
 scheduler_store_bucket_requests_total{object="other",operation="create",result="ok"} 2
@@ -157,5 +190,27 @@ scheduler_store_bucket_requests_total{object="other",operation="get",result="ok"
 	}
 	if problems, err := testutil.GatherAndLint(registry); err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
+	}
+}
+
+// A store that does not answer has not been found to ignore conditions, nor to honour them.
+func TestConditionsThatCantBeChecked(t *testing.T) {
+	mem := memdriver.New()
+	mem.Put("k", []byte("x"))
+	b := bucket.New(mem, "mem://test", "", bucket.Options{})
+	object, err := b.Get(t.Context(), "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, operation := range []memdriver.Operation{memdriver.Create, memdriver.Replace} {
+		rule := mem.Inject(memdriver.Fault{Operation: operation, Do: memdriver.Deny})
+		err := b.CheckConditions(t.Context(), "k", object)
+		if !errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrConditionsIgnored) || !strings.Contains(err.Error(), "k of mem://test") {
+			t.Errorf("%s: %v", operation, err)
+		}
+		rule.Stop()
+	}
+	if err := b.CheckConditions(t.Context(), "k", object); err != nil {
+		t.Error(err)
 	}
 }

@@ -74,9 +74,8 @@ func NewHedger(b *Bucket, hedging Hedging) *Hedger {
 
 // Create is Bucket.Create, hedged: the same bytes are sent again, and as no two
 // callers write the same bytes to one key, the object is ours whichever try made it.
-// ErrExists, ErrDenied and other errors mean what they mean there, of both tries
-// together: while the outcome of one is unknown, that the other was denied says
-// nothing.
+// Errors mean what they mean there, of both tries together: while the outcome of one
+// is unknown, that the other did not land says nothing.
 func (h *Hedger) Create(ctx context.Context, key string, data []byte) (Version, error) {
 	return hedge(ctx, h, hedged[Version]{&h.creates, OpCreate, len(data),
 		func(ctx context.Context) (Version, error) { return h.bucket.Create(ctx, key, data) },
@@ -177,10 +176,10 @@ func (r *hedged[T]) pick(first, second *answer[T]) *answer[T] {
 	return &answer[T]{err: bothFailed(first.err, second.err)}
 }
 
-// bothFailed is ErrDenied only if both tries were denied: one alone says nothing of
-// what became of the other.
+// bothFailed tells that nothing landed only if neither try did: one alone says nothing
+// of what became of the other.
 func bothFailed(first, second error) error {
-	if !errors.Is(first, ErrDenied) || !errors.Is(second, ErrDenied) {
+	if !NotLanded(first) || !NotLanded(second) {
 		first, second = unknown{first}, unknown{second}
 	}
 	return fmt.Errorf("%w; sent once more: %w", first, second)

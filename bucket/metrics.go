@@ -32,7 +32,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 	m := &metrics{
 		requests: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scheduler_store_bucket_requests_total",
-			Help: "Requests to the bucket by operation (get, create, replace, list, delete), object (cell, lease, log, snapshot, restore, backup, other) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).",
+			Help: "Requests to the bucket by operation (get, create, replace, list, delete), object (cell, lease, log, snapshot, restore, backup, key, other) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).",
 		}, []string{"operation", "object", "result"})),
 		bytes: collector.Register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scheduler_store_bucket_bytes_total",

@@ -35,10 +35,11 @@ const (
 	ObjectSnapshot ObjectKind = "snapshot"
 	ObjectRestore  ObjectKind = "restore"
 	ObjectBackup   ObjectKind = "backup"
+	ObjectKey      ObjectKind = "key"
 	ObjectOther    ObjectKind = "other"
 )
 
-var objects = []ObjectKind{ObjectCell, ObjectLease, ObjectLog, ObjectSnapshot, ObjectRestore, ObjectBackup, ObjectOther}
+var objects = []ObjectKind{ObjectCell, ObjectLease, ObjectLog, ObjectSnapshot, ObjectRestore, ObjectBackup, ObjectKey, ObjectOther}
 
 func objectOf(key string) ObjectKind {
 	first, _, _ := strings.Cut(key, "/")

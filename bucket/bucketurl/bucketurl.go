@@ -32,6 +32,7 @@ import (
 	"github.com/scheduler-store/scheduler-store/bucket/httpretry"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
 	"github.com/scheduler-store/scheduler-store/bucket/s3driver"
+	"github.com/scheduler-store/scheduler-store/internal/credential"
 )
 
 // Options of Open. The zero value is good.
@@ -116,7 +117,8 @@ func Parse(rawURL string) (Location, error) {
 	if err != nil || u.Opaque != "" || u.Fragment != "" || strings.HasSuffix(rest, "#") {
 		return Location{}, fmt.Errorf("%w: it cannot be read as a URL (odd characters are written %%XX); %s", ErrURL, forms)
 	}
-	if u.User != nil {
+	// A secret may have slashes in it: then what comes before the first of them looks like a port.
+	if u.User != nil || u.Port() != "" && strings.Contains(u.Path, "@") {
 		return Location{}, fmt.Errorf("%w: it holds credentials before an @; %s", ErrURL, elsewhere(scheme))
 	}
 	parameters, err := url.ParseQuery(u.RawQuery)
@@ -180,11 +182,8 @@ func (l *Location) object(u *url.URL) error {
 // checkParameters refuses what looks like a secret before anything can print it.
 func checkParameters(scheme string, parameters url.Values) error {
 	for name := range parameters {
-		lower := strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))
-		for _, word := range []string{"secret", "password", "passwd", "token", "credential", "accesskey", "accessid", "privatekey", "apikey", "signature", "user"} {
-			if strings.Contains(lower, word) {
-				return fmt.Errorf("%w: its parameter %.40q would hold a credential; %s", ErrURL, name, elsewhere(scheme))
-			}
+		if credential.Named(name) {
+			return fmt.Errorf("%w: its parameter %.40q would hold a credential; %s", ErrURL, name, elsewhere(scheme))
 		}
 		if scheme == "file" || scheme == "mem" {
 			return fmt.Errorf("%w: %s:// has no parameters, such as %.40q", ErrURL, scheme, name)

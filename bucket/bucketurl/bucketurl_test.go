@@ -75,6 +75,7 @@ func TestParseRefuses(t *testing.T) {
 		"s3://hush@b/p":                          "credentials before an @",
 		"s3://AKIA:hu/sh@b/p":                    "cannot be read",
 		"s3://AKIA:hush+x@b:p/p":                 "cannot be read",
+		"s3://AKIA:1234/sh@b/p":                  "credentials before an @",
 		"gs://hush@b/p":                          "GOOGLE_APPLICATION_CREDENTIALS",
 		"s3://b/p?secret_access_key=hush":        "would hold a credential",
 		"s3://b/p?AWSSecretAccessKey=hush":       "would hold a credential",
@@ -98,7 +99,7 @@ func TestParseRefuses(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: error %v does not say %q", rawURL, err, says)
-		} else if strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "hu/sh") {
+		} else if strings.Contains(err.Error(), "hush") || strings.Contains(err.Error(), "hu/sh") || strings.Contains(err.Error(), ":1234") {
 			t.Errorf("%q: the error quotes a secret: %v", rawURL, err)
 		}
 	}
@@ -226,5 +227,32 @@ func TestOpenMakesADirectory(t *testing.T) {
 	}
 	if b.Name() != "file://"+directory {
 		t.Fatalf("the name is %s", b.Name())
+	}
+}
+
+// A bucket that has something in it opens as an empty one does; what is no URL opens
+// nothing, and says so without what may be a secret.
+func TestOpenOfWhatIsThereAndOfNothing(t *testing.T) {
+	url := "file://" + t.TempDir()
+	for range 2 {
+		b, err := bucketurl.Open(t.Context(), url, bucketurl.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Create(t.Context(), "k", []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for rawURL, says := range map[string]string{
+		"nonsense":                    "",
+		"file://user:c2VjcmV0@/store": "none are needed",
+	} {
+		b, err := bucketurl.Open(t.Context(), rawURL, bucketurl.Options{})
+		if b != nil || !errors.Is(err, bucketurl.ErrURL) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "c2VjcmV0") {
+			t.Errorf("%s: %v", rawURL, err)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/bucket/driver"
 	"github.com/scheduler-store/scheduler-store/bucket/filedriver"
 )
 
@@ -82,6 +83,54 @@ func TestPermissions(t *testing.T) {
 	asNobody(t, func() {
 		if _, err := b.Get(t.Context(), "log/1"); !errors.Is(err, bucket.ErrDenied) {
 			t.Errorf("get: error %v", err)
+		}
+	})
+}
+
+// A directory that can't be read is no empty one, and an object that can't be is none
+// that is missing: either would pass for the end of a log.
+func TestWhatCantBeReadIsNotMissing(t *testing.T) {
+	outer := t.TempDir()
+	directory := filepath.Join(outer, "store")
+	b := openRoot(t, directory)
+	mustCreate(t, b, "log/1")
+	mustCreate(t, b, "other/1")
+	for path := directory; path != os.TempDir() && len(path) > 1; path = filepath.Dir(path) {
+		if err := os.Chmod(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed := filepath.Join(directory, "log")
+	if err := os.Chmod(closed, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(closed, 0o755) })
+	asNobody(t, func() {
+		other := openRoot(t, directory)
+		var last error
+		for _, err := range other.List(t.Context(), "", "") {
+			last = err
+		}
+		if !errors.Is(last, bucket.ErrDenied) || !strings.Contains(last.Error(), "log") {
+			t.Errorf("listing: %v", last)
+		}
+		if _, err := other.Get(t.Context(), "log/1"); !errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNotExist) {
+			t.Errorf("reading: %v", err)
+		}
+		if _, err := other.GetRange(t.Context(), "log/1", 0, 1); !errors.Is(err, bucket.ErrDenied) {
+			t.Errorf("reading a range: %v", err)
+		}
+	})
+	if err := os.Chmod(closed, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(directory, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(directory, 0o755) })
+	asNobody(t, func() {
+		if _, err := filedriver.Open(directory); !errors.Is(err, driver.ErrDenied) || !strings.Contains(err.Error(), directory) {
+			t.Errorf("opening: %v", err)
 		}
 	})
 }

@@ -15,7 +15,11 @@ import (
 // lockDirectory has one file for each first byte of a key's hash. They are few
 // and stay, since a lock file that is removed locks nobody out. Two keys that
 // share one wait for each other, which costs little: few objects are replaced.
+// All are made with the directory: a disk that is full must not lack one that a
+// Delete needs.
 const lockDirectory = ".locks"
+
+func lockName(shard byte) string { return fmt.Sprintf("%s/%02x", lockDirectory, shard) }
 
 // How often a lock is tried that another process holds.
 const (
@@ -46,7 +50,7 @@ func (l *locks) lock(ctx context.Context, key string) (unlock func(), err error)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	file, err := l.lockFile(ctx, fmt.Sprintf("%s/%02x", lockDirectory, shard))
+	file, err := l.lockFile(ctx, lockName(shard))
 	if err != nil {
 		<-l.held[shard]
 		return nil, err
@@ -58,12 +62,12 @@ func (l *locks) lock(ctx context.Context, key string) (unlock func(), err error)
 }
 
 func (l *locks) lockFile(ctx context.Context, name string) (*os.File, error) {
-	file, err := l.root.OpenFile(name, os.O_RDWR|os.O_CREATE, fileMode)
+	file, err := l.openFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := l.root.MkdirAll(lockDirectory, directoryMode); err != nil {
+		if err := l.makeAll(); err != nil {
 			return nil, err
 		}
-		file, err = l.root.OpenFile(name, os.O_RDWR|os.O_CREATE, fileMode)
+		file, err = l.openFile(name)
 	}
 	if err != nil {
 		return nil, err
@@ -81,4 +85,22 @@ func (l *locks) lockFile(ctx context.Context, name string) (*os.File, error) {
 			return file, nil
 		}
 	}
+}
+
+func (l *locks) openFile(name string) (*os.File, error) {
+	return l.root.OpenFile(name, os.O_RDWR|os.O_CREATE, fileMode)
+}
+
+// makeAll makes the directory and its files. One that can't be made now is made when it
+// is needed.
+func (l *locks) makeAll() error {
+	if err := l.root.MkdirAll(lockDirectory, directoryMode); err != nil {
+		return err
+	}
+	for shard := range l.held {
+		if file, err := l.openFile(lockName(byte(shard))); err == nil {
+			_ = file.Close()
+		}
+	}
+	return nil
 }

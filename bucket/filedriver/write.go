@@ -48,7 +48,7 @@ func (b *Bucket) Create(ctx context.Context, key string, data []byte) (driver.Ve
 		case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.ENOTSUP):
 			return fmt.Errorf("the file system refuses hard links, which put-if-absent needs; use another: %v", err)
 		}
-		return err
+		return noRoom(err)
 	})
 	if err != nil {
 		return "", err
@@ -64,7 +64,7 @@ func (b *Bucket) Replace(ctx context.Context, key string, data []byte, old drive
 	}
 	unlock, err := b.locks.lock(ctx, key)
 	if err != nil {
-		return "", refused(err)
+		return "", notLanded(err)
 	}
 	defer unlock()
 	_, version, err := b.Get(ctx, key)
@@ -72,7 +72,7 @@ func (b *Bucket) Replace(ctx context.Context, key string, data []byte, old drive
 	case errors.Is(err, driver.ErrNotExist):
 		return "", fmt.Errorf("%w: it is gone", driver.ErrChanged)
 	case err != nil:
-		return "", err
+		return "", notLanded(err)
 	case version != old:
 		// An earlier try may have renamed it and died before the sync: who reads its
 		// own bytes back takes them for written.
@@ -82,7 +82,7 @@ func (b *Bucket) Replace(ctx context.Context, key string, data []byte, old drive
 		return "", driver.ErrChanged
 	}
 	err = b.write(ctx, place, data, func(d *directory, temporary string) error {
-		return d.root.Rename(temporary, place.name)
+		return noRoom(d.root.Rename(temporary, place.name))
 	})
 	if err != nil {
 		return "", err
@@ -91,11 +91,11 @@ func (b *Bucket) Replace(ctx context.Context, key string, data []byte, old drive
 }
 
 // write puts data into a synced temporary file, lets land give it its name, and
-// syncs the directory. An error from before land took effect may be ErrDenied.
+// syncs the directory. What ends before land began is ErrNotLanded or ErrDenied.
 func (b *Bucket) write(ctx context.Context, place place, data []byte, land func(d *directory, temporary string) error) error {
 	for range maxAttempts {
 		if err := ctx.Err(); err != nil {
-			return err
+			return notLanded(err)
 		}
 		err := b.attempt(place.directory, data, land)
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -103,10 +103,10 @@ func (b *Bucket) write(ctx context.Context, place place, data []byte, land func(
 		}
 		b.directories.forget(place.directory)
 		if err := b.checkRoot(); err != nil {
-			return err
+			return notLanded(err)
 		}
 	}
-	return fmt.Errorf("the directory %s is removed again and again", path.Join(b.path, place.directory))
+	return notLanded(fmt.Errorf("the directory %s is removed again and again", path.Join(b.path, place.directory)))
 }
 
 // attempt fails with fs.ErrNotExist, having done nothing, if the directory or
@@ -114,12 +114,12 @@ func (b *Bucket) write(ctx context.Context, place place, data []byte, land func(
 func (b *Bucket) attempt(name string, data []byte, land func(d *directory, temporary string) error) error {
 	d, err := b.directories.use(name)
 	if err != nil {
-		return refused(err)
+		return notLanded(err)
 	}
 	defer b.directories.done(d)
 	temporary := temporaryPrefix + rand.Text()
 	if err := writeSynced(d.root, temporary, data); err != nil {
-		return refused(err)
+		return notLanded(err)
 	}
 	if err := land(d, temporary); err != nil {
 		_ = d.root.Remove(temporary)
@@ -129,6 +129,23 @@ func (b *Bucket) attempt(name string, data []byte, land func(d *directory, tempo
 		return fmt.Errorf("%w: %w", errLanded, err)
 	}
 	return nil
+}
+
+// notLanded marks an error from before an object got its name.
+func notLanded(err error) error {
+	if err = refused(err); errors.Is(err, driver.ErrDenied) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", driver.ErrNotLanded, err)
+}
+
+// noRoom marks the error of a link or rename for which there was no room, which did
+// nothing then. Of others, such as of the disk, nobody knows.
+func noRoom(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return notLanded(err)
+	}
+	return err
 }
 
 func writeSynced(root *os.Root, name string, data []byte) error {

@@ -1,6 +1,7 @@
 package gsdriver
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -89,8 +90,13 @@ func isRefusal(err error) bool {
 		token.Response.StatusCode != http.StatusTooManyRequests
 }
 
+// isOverloaded looks into the body too: of a read the client leaves it as it came.
 func isOverloaded(answer *googleapi.Error) bool {
-	return slices.ContainsFunc(answer.Errors, func(item googleapi.ErrorItem) bool {
+	var document struct {
+		Error struct{ Errors []googleapi.ErrorItem }
+	}
+	_ = json.Unmarshal([]byte(answer.Body), &document) // if it is another body it has no reasons
+	return slices.ContainsFunc(append(document.Error.Errors, answer.Errors...), func(item googleapi.ErrorItem) bool {
 		return slices.Contains(overloaded, item.Reason)
 	})
 }

@@ -2,13 +2,16 @@ package httpretry
 
 import (
 	"context"
+	"net/http"
 	"sync/atomic"
+	"time"
 )
 
 // Attempts tells what became of the tries of the requests made with a context.
 type Attempts struct {
 	number   atomic.Int64
 	isUnsure atomic.Bool
+	date     atomic.Pointer[time.Time]
 }
 
 type attemptsKey struct{}
@@ -33,5 +36,23 @@ func (a *Attempts) Number() int { return int(a.number.Load()) }
 // a refusal of the last one then does not mean that nothing was done.
 func (a *Attempts) Unsure() bool { return a.isUnsure.Load() }
 
-func (a *Attempts) made()    { a.number.Add(1) }
+// Date is the time by the server's clock as of the newest reply that told it, in whole
+// seconds; zero if none did.
+func (a *Attempts) Date() time.Time {
+	if date := a.date.Load(); date != nil {
+		return *date
+	}
+	return time.Time{}
+}
+
+func (a *Attempts) made(response *http.Response) {
+	a.number.Add(1)
+	if response == nil {
+		return
+	}
+	if date, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		a.date.Store(&date)
+	}
+}
+
 func (a *Attempts) unclear() { a.isUnsure.Store(true) }

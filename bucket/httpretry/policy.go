@@ -29,7 +29,7 @@ type call struct {
 // check decides after each try whether there will be another.
 func (c *call) check(ctx context.Context, response *http.Response, err error) (bool, error) {
 	c.tries++
-	c.attempts.made()
+	c.attempts.made(response)
 	countBilled(ctx, response, err)
 	verdict := judge(ctx, response, err)
 	if !verdict.again {
