@@ -12,6 +12,7 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/internal/clock"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
@@ -51,6 +52,8 @@ type Options struct {
 	// Claiming, if set, is called by Acquire before each write that is to take the
 	// lease, so that what is next can begin meanwhile. It must not wait.
 	Claiming func()
+	// Clock is this process's time; nil means this machine's. It is there for tests.
+	Clock *clock.Clock
 	// Logger gets what happens to the lease; nil discards it.
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil leaves them unregistered.
@@ -88,7 +91,7 @@ func Acquire(ctx context.Context, b *bucket.Bucket, holder persistence.WriterID,
 	if err != nil {
 		return nil, err
 	}
-	c := &contender{bucket: b, holder: holder, minEpoch: minEpoch, options: o, metrics: newMetrics(o.Registerer)}
+	c := &contender{bucket: b, holder: holder, minEpoch: minEpoch, options: o, metrics: newMetrics(o.Registerer), jitter: newJitter(holder)}
 	for {
 		l, wait, err := c.try(ctx)
 		if l != nil {
@@ -124,6 +127,7 @@ type contender struct {
 	minEpoch persistence.Epoch
 	options  Options
 	metrics  *metrics
+	jitter   jitter
 
 	seen    stored    // the lease as last read; no version means absent, or not read yet
 	phase   phase     // when it came to be as seen, and when the next change is due
@@ -140,7 +144,7 @@ func (c *contender) try(ctx context.Context) (l *Lease, wait time.Duration, err 
 	// look: the take is on the condition that it still is so.
 	if !c.fresh || c.timeToExpiry() > 0 {
 		if err := c.look(ctx); err != nil {
-			pause := jittered(c.options.Poll)
+			pause := c.jitter.less(c.options.Poll)
 			if c.fresh {
 				pause = min(pause, c.timeToExpiry())
 			}
@@ -155,13 +159,13 @@ func (c *contender) try(ctx context.Context) (l *Lease, wait time.Duration, err 
 	if errors.Is(err, bucket.ErrExists) || errors.Is(err, bucket.ErrChanged) {
 		return nil, c.options.TTL / 300, nil // another one was faster; the next look shows who
 	}
-	return l, jittered(c.options.TTL / 30), err // nobody leads: it is sooner than a poll
+	return l, c.jitter.less(c.options.TTL / 30), err // nobody leads: it is sooner than a poll
 }
 
 // wait is the time to the next look at a lease that has time left. One that would
 // come shortly before the end is left out.
 func (c *contender) wait(left time.Duration) time.Duration {
-	if wait := c.phase.wait(time.Now(), c.options.Poll); wait+wait/2 < left {
+	if wait := c.phase.wait(c.clock().Now(), c.options.Poll, c.jitter); wait+wait/2 < left {
 		return wait
 	}
 	return left
@@ -169,7 +173,7 @@ func (c *contender) wait(left time.Duration) time.Duration {
 
 // sleep waits for d, for a hint, or until ctx ends.
 func (c *contender) sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(c.clock().Wait(d))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -187,9 +191,9 @@ func (c *contender) sleep(ctx context.Context, d time.Duration) error {
 // is there, not when the question was sent: the holder may have sent what is read
 // at any time before the answer.
 func (c *contender) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.options.TTL)
+	ctx, cancel := context.WithTimeout(ctx, c.clock().Wait(c.options.TTL))
 	defer cancel()
-	sent := time.Now()
+	sent := c.clock().Now()
 	s, err := get(ctx, c.bucket)
 	if errors.Is(err, bucket.ErrNotExist) {
 		s, err = stored{}, nil
@@ -203,7 +207,7 @@ func (c *contender) look(ctx context.Context) error {
 		return nil
 	}
 	news := s.version != "" && !sameButForRenewal(s.State, c.seen.State)
-	c.seen, c.phase = s, phase{before: before, shown: sent, seen: time.Now(), period: s.TTL / 3}
+	c.seen, c.phase = s, phase{before: before, shown: sent, seen: c.clock().Now(), period: s.TTL / 3}
 	c.metrics.epoch.Set(float64(s.Epoch))
 	if news {
 		c.options.Logger.Info("lease seen", "state", s.State.String(), "url", s.URL, "ttl", s.TTL)
@@ -219,7 +223,7 @@ func (c *contender) timeToExpiry() time.Duration {
 	if c.free() {
 		return 0
 	}
-	return max(0, c.seen.TTL-time.Since(c.phase.seen))
+	return max(0, c.seen.TTL-c.clock().Since(c.phase.seen))
 }
 
 // free tells whether the lease, as seen, can be taken without waiting.
@@ -239,29 +243,30 @@ func (c *contender) lastSign() time.Time {
 
 // take writes the lease as held by us, on the condition that it is as last seen.
 func (c *contender) take(ctx context.Context) (*Lease, error) {
-	sent := time.Now()
+	sent := now(c.clock())
 	c.tries++ // no two tries have the same bytes, or an old one that lands late would pass for a new one
 	next := State{
 		Epoch: max(c.seen.Epoch+1, c.minEpoch), Holder: c.holder,
 		Host: c.options.Host, URL: c.options.URL, TTL: c.options.TTL,
-		Beat: c.seen.Beat + c.tries, Durable: c.seen.Durable, Renewed: wallClock(),
+		Beat: c.seen.Beat + c.tries, Durable: c.seen.Durable, Renewed: stamp(c.clock()),
 	}
 	if c.options.Claiming != nil {
 		c.options.Claiming()
 	}
 	// An answer after the deadline would be of no use.
-	deadline := sent.Add(usable(next.TTL))
-	writing, cancel := context.WithDeadline(ctx, deadline)
+	writing, cancel := context.WithTimeout(ctx, c.clock().Wait(usable(next.TTL)))
 	defer cancel()
 	version, err := c.write(writing, next)
 	if err != nil {
 		return nil, err
 	}
-	if !time.Now().Before(deadline) {
-		return nil, fmt.Errorf("the answer that we hold %s came %v after the request", Key, time.Since(sent))
+	if took := c.clock().Since(sent.monotonic); took >= usable(next.TTL) {
+		return nil, fmt.Errorf("the answer that we hold %s came %v after the request", Key, took)
 	}
-	return start(ctx, c, next, version, Claim{LastSign: c.lastSign(), Sent: sent, Won: time.Now()}), nil
+	return start(ctx, c, next, version, sent, Claim{LastSign: c.lastSign(), Sent: sent.monotonic, Won: c.clock().Now()}), nil
 }
+
+func (c *contender) clock() *clock.Clock { return c.options.Clock }
 
 func (c *contender) write(ctx context.Context, next State) (bucket.Version, error) {
 	if c.seen.version != "" {

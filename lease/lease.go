@@ -27,6 +27,8 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/clock"
+	"github.com/scheduler-store/scheduler-store/internal/mutation"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
@@ -59,16 +61,15 @@ type Lease struct {
 	mu       sync.Mutex // guards what follows; never held during a request
 	state    State      // the newest that is known to be in the bucket
 	version  bucket.Version
-	sent     time.Time // before the newest confirmed renewal was sent
-	deadline time.Time
-	byWall   time.Time   // the deadline without its monotonic reading
+	sent     instant // before the newest confirmed renewal was sent
+	deadline instant
 	alarm    *time.Timer // ends the lease at the deadline, whatever a request is doing
 	beat     uint64      // the largest that was sent
 	failure  error       // why the newest try failed; nil after a success
 	settled  bool        // the object is released or somebody else's: nothing left to release
 }
 
-func start(ctx context.Context, c *contender, s State, version bucket.Version, claim Claim) *Lease {
+func start(ctx context.Context, c *contender, s State, version bucket.Version, sent instant, claim Claim) *Lease {
 	l := &Lease{
 		bucket: c.bucket, options: c.options, metrics: c.metrics, claim: claim,
 		stopped: make(chan struct{}), turn: make(chan struct{}, 1),
@@ -76,9 +77,9 @@ func start(ctx context.Context, c *contender, s State, version bucket.Version, c
 	}
 	l.mu.Lock() // the alarm may ring at once
 	defer l.mu.Unlock()
-	l.relyFrom(claim.Sent)
+	l.relyFrom(sent)
 	l.ctx, l.end = context.WithCancelCause(context.WithoutCancel(ctx))
-	l.alarm = time.AfterFunc(time.Until(l.deadline), l.checkDeadline)
+	l.alarm = time.AfterFunc(l.untilDeadline(), l.checkDeadline)
 	l.metrics.acquisitions.Inc()
 	l.metrics.held.Set(1)
 	l.metrics.epoch.Set(float64(s.Epoch))
@@ -130,14 +131,48 @@ func (l *Lease) Remaining() time.Duration {
 	// The monotonic clock stands still while the machine is suspended. The own
 	// wall clock does not, so the smaller of both counts; that it may jump ahead
 	// costs some reads, never a wrong answer.
-	return max(0, min(time.Until(l.deadline), time.Until(l.byWall)))
+	left := l.left()
+	if !mutation.On(mutation.LeaseWithoutDeadline) {
+		left = min(left, l.deadline.wall.Sub(l.clock().Wall()))
+	}
+	return max(0, left)
 }
+
+// left is the time to the deadline by the monotonic clock. It needs mu.
+func (l *Lease) left() time.Duration {
+	switch {
+	case mutation.On(mutation.LeaseByTheWallClock):
+		return l.deadline.wall.Sub(l.clock().Wall())
+	case mutation.On(mutation.LeaseWithoutDeadline):
+		return l.state.TTL
+	}
+	return l.clock().Until(l.deadline.monotonic)
+}
+
+func (l *Lease) clock() *clock.Clock { return l.options.Clock }
+
+// untilDeadline is how long the alarm must be set for, to ring at the deadline. It
+// needs mu.
+func (l *Lease) untilDeadline() time.Duration {
+	return l.clock().Wait(l.left())
+}
+
+// instant is a moment by both clocks of this machine.
+type instant struct{ monotonic, wall time.Time }
+
+// now reads the wall clock first: if the machine is suspended in between, a deadline by
+// the wall clock is too early, not too late.
+func now(c *clock.Clock) instant {
+	wall := c.Wall()
+	return instant{c.Now(), wall}
+}
+
+func (i instant) add(d time.Duration) instant { return instant{i.monotonic.Add(d), i.wall.Add(d)} }
 
 // relyFrom moves the deadline to what a renewal sent at that instant gives. It
 // needs mu.
-func (l *Lease) relyFrom(sent time.Time) {
-	l.sent, l.deadline = sent, sent.Add(usable(l.state.TTL))
-	l.byWall = l.deadline.Round(0)
+func (l *Lease) relyFrom(sent instant) {
+	l.sent, l.deadline = sent, sent.add(usable(l.state.TTL))
 }
 
 // checkDeadline ends the lease if its deadline has passed.
@@ -150,30 +185,29 @@ func (l *Lease) checkDeadline() {
 // expired tells whether the deadline has passed, and ends the lease if so. What
 // was lost once stays lost: a late confirmation revives nothing. It needs mu.
 func (l *Lease) expired() bool {
-	now := time.Now()
-	if l.ctx.Err() == nil && !now.Before(l.deadline) {
+	if l.ctx.Err() == nil && l.left() <= 0 {
 		reason := "no try failed, so the process was paused or the store hangs"
 		if l.failure != nil {
 			reason = l.failure.Error()
 		}
 		l.lose("epoch %d was not renewed in time: the last confirmed renewal was sent %v ago, the TTL is %v (%s)",
-			l.state.Epoch, now.Sub(l.sent), l.state.TTL, reason)
+			l.state.Epoch, l.clock().Since(l.sent.monotonic), l.state.TTL, reason)
 	}
 	return l.ctx.Err() != nil
 }
 
 // confirm notes that a write of the lease succeeded that was sent at the given
 // instant. It needs mu.
-func (l *Lease) confirm(s State, version bucket.Version, sent time.Time) {
+func (l *Lease) confirm(s State, version bucket.Version, sent instant) {
 	l.state, l.version = s, version
 	if l.expired() {
 		return
 	}
 	l.metrics.epoch.Set(float64(s.Epoch))
-	l.metrics.slack.Observe(float64(time.Until(l.deadline)) / float64(usable(s.TTL)))
+	l.metrics.slack.Observe(float64(l.left()) / float64(usable(s.TTL)))
 	l.failure = nil
 	l.relyFrom(sent)
-	l.alarm.Reset(time.Until(l.deadline))
+	l.alarm.Reset(l.untilDeadline())
 }
 
 // lose ends the lease. It needs mu.

@@ -53,7 +53,7 @@ func TestNotHeldAfterTheMachineSlept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := hold(t, memdriver.New(), Options{})
 		l.mu.Lock()
-		l.byWall = l.byWall.Add(-time.Minute) // as if it had gone on by a minute more
+		l.deadline.wall = l.deadline.wall.Add(-time.Minute) // as if it had gone on by a minute more
 		l.mu.Unlock()
 		if l.Held() {
 			t.Errorf("held for %v", l.Remaining())
@@ -74,7 +74,7 @@ func TestLateConfirmationRevivesNothing(t *testing.T) {
 		l.turn <- struct{}{} // the test plays the renewing goroutine
 		defer l.endTurn()
 		time.Sleep(usable(defaultTTL))
-		sent := time.Now().Add(-time.Second)
+		sent := now(nil).add(-time.Second)
 		l.mu.Lock()
 		l.confirm(l.state, l.version, sent)
 		l.mu.Unlock()

@@ -1,8 +1,11 @@
 package lease
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"time"
+
+	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
 // phase says when to look at a lease that somebody else holds. The holder renews
@@ -27,28 +30,41 @@ type phase struct {
 }
 
 // wait is how long to wait for the next look, at a given instant.
-func (p phase) wait(now time.Time, poll time.Duration) time.Duration {
+func (p phase) wait(now time.Time, poll time.Duration, j jitter) time.Duration {
 	if p.before.IsZero() { // the change that is seen may be as old as a period
-		return jittered(poll / 2)
+		return j.less(poll / 2)
 	}
 	step := p.step()
 	due := p.shown.Add(p.period)
 	early := due.Add(-max(p.shown.Sub(p.before)/2, step))
 	switch rest := early.Sub(now); {
 	case rest > poll*3/2: // in steps of about a poll
-		return jittered(rest / ((rest + poll/2) / poll))
+		return j.less(rest / ((rest + poll/2) / poll))
 	case rest > 0:
 		return rest
 	}
 	if rest := due.Sub(now); rest > 0 {
-		return rest + rand.N(step/2+1)
+		return rest + j.upTo(step/2)
 	}
 	// Late: it may come at any moment, or never.
-	return min(max(step, now.Sub(due)), jittered(poll))
+	return min(max(step, now.Sub(due)), j.less(poll))
 }
 
 // step is the least time between two looks.
 func (p phase) step() time.Duration { return p.period / 100 }
 
-// jittered is d less up to a fifth, so that contenders do not go in step.
-func jittered(d time.Duration) time.Duration { return d - rand.N(d/5+1) }
+// jitter is what keeps contenders from going in step. It comes from the random id of
+// one, so whoever knows that knows when it will look.
+type jitter struct{ rand *rand.Rand }
+
+func newJitter(id persistence.WriterID) jitter {
+	return jitter{rand.New(rand.NewPCG(binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:])))}
+}
+
+// upTo is a time up to d.
+func (j jitter) upTo(d time.Duration) time.Duration {
+	return time.Duration(j.rand.Int64N(int64(d) + 1))
+}
+
+// less is d less up to a fifth.
+func (j jitter) less(d time.Duration) time.Duration { return d - j.upTo(d/5) }

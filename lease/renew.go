@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/mutation"
 	"github.com/scheduler-store/scheduler-store/internal/sleep"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
@@ -21,9 +21,9 @@ func (l *Lease) renew() {
 	defer close(l.stopped)
 	for l.ctx.Err() == nil {
 		l.mu.Lock()
-		due := l.sent.Add(renewEvery(l.state.TTL))
+		due := l.sent.monotonic.Add(renewEvery(l.state.TTL))
 		l.mu.Unlock()
-		if wait := time.Until(due); wait > 0 {
+		if wait := l.clock().Wait(l.clock().Until(due)); wait > 0 {
 			_ = sleep.For(l.ctx, wait)
 			continue // a Raise may have renewed it meanwhile
 		}
@@ -74,7 +74,7 @@ func (l *Lease) write(ctx context.Context, change func(State) State) error {
 			continue
 		}
 		l.options.Logger.Warn("lease not renewed; trying again", "error", err, "remaining", l.Remaining())
-		if err := sleep.For(ctx, l.options.TTL/15); err != nil {
+		if err := sleep.For(ctx, l.clock().Wait(l.options.TTL/15)); err != nil {
 			return err
 		}
 	}
@@ -100,13 +100,13 @@ func (l *Lease) try(ctx context.Context, change func(State) State) error {
 		return context.Cause(l.ctx)
 	}
 	next, old := l.next(change)
-	sent := time.Now()
+	sent := now(l.clock())
 	// A request that hangs takes half of the time that remains, so that another
 	// one, on another connection, may still come in time.
-	limit := sent.Add(l.deadline.Sub(sent) / 2)
+	limit := l.left() / 2
 	l.mu.Unlock()
 
-	trying, cancel := context.WithDeadline(ctx, limit)
+	trying, cancel := context.WithTimeout(ctx, l.clock().Wait(limit))
 	defer cancel()
 	version, err := replace(trying, l.bucket, next, old)
 	switch {
@@ -131,7 +131,7 @@ func (l *Lease) try(ctx context.Context, change func(State) State) error {
 func (l *Lease) next(change func(State) State) (State, bucket.Version) {
 	l.beat++
 	s := change(l.state)
-	s.Beat, s.Renewed = l.beat, wallClock()
+	s.Beat, s.Renewed = l.beat, stamp(l.clock())
 	if l.options.Durable != nil {
 		s.Durable = max(s.Durable, l.options.Durable())
 	}
@@ -213,6 +213,9 @@ func (l *Lease) markReleased(ctx context.Context) error {
 		return s
 	})
 	l.mu.Unlock()
+	if mutation.On(mutation.ReleaseDeletes) {
+		return l.bucket.Delete(ctx, Key)
+	}
 	_, err := replace(ctx, l.bucket, next, old)
 	var now stored
 	if errors.Is(err, bucket.ErrChanged) {

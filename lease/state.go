@@ -10,6 +10,7 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/internal/clock"
 	"github.com/scheduler-store/scheduler-store/internal/sleep"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
@@ -94,8 +95,8 @@ func encode(s State) ([]byte, error) {
 	return checked.Encode(o)
 }
 
-// wallClock is the time as the lease object has it.
-func wallClock() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+// stamp is the wall clock as the lease object has it.
+func stamp(c *clock.Clock) time.Time { return c.Wall().UTC().Truncate(time.Millisecond) }
 
 func decode(data []byte) (State, error) {
 	var o object
@@ -170,7 +171,7 @@ func Break(ctx context.Context, b *bucket.Bucket) (State, error) {
 		}
 		next := current.State
 		next.Released, next.Breaker = true, breaker
-		next.Beat, next.Renewed = current.Beat+1, wallClock()
+		next.Beat, next.Renewed = current.Beat+1, stamp(nil)
 		_, err := replace(ctx, b, next, current.version)
 		if !errors.Is(err, bucket.ErrChanged) {
 			return next, err
