@@ -61,7 +61,7 @@ func BenchmarkCheckpoint(b *testing.B) {
 			records, size = nil, 0
 			for record, err := range c.Records() {
 				must(b, err)
-				records = append(records, record)
+				records = append(records, bytes.Clone(record)) // they are lent
 				size += len(record)
 			}
 		}

@@ -30,12 +30,12 @@ func (c *Checkpoint) Counts() map[string]int {
 }
 
 // Records yields the records that rebuild the state: those of RecordsOf, then the
-// idempotency keys.
+// idempotency keys. Each is valid until the next one is asked for.
 func (c *Checkpoint) Records() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		w := &recordWriter{yield: yield}
+		w := &recordWriter{yield: yield, lend: true}
 		w.state(c.version.stores)
-		w.keys(c.version.keys)
+		w.keys(c.version.keys, 0)
 	}
 }
 

@@ -63,9 +63,9 @@ func (l *tape) fail(err error) {
 }
 
 // replayed is a new storage with the tape's records, as a recovery finds them.
-func (l *tape) replayed(t *testing.T) *Storage {
+func (l *tape) replayed(t *testing.T, o ...Options) *Storage {
 	t.Helper()
-	s := New(Options{})
+	s := New(append(o, Options{})[0])
 	must(t, s.Reset(persistence.Point{}))
 	for i, record := range l.records {
 		batch := persistence.Batch{Records: [][]byte{record}, First: persistence.TransactionNumber(i + 1), Position: persistence.Position(i + 1), Epoch: 1}
@@ -78,10 +78,10 @@ func (l *tape) replayed(t *testing.T) *Storage {
 }
 
 // fromCheckpoint is a new storage with a snapshot of s.
-func fromCheckpoint(t test, s *Storage) *Storage {
+func fromCheckpoint(t test, s *Storage, o ...Options) *Storage {
 	t.Helper()
 	c := s.Checkpoint()
-	n := New(Options{})
+	n := New(append(o, Options{})[0])
 	must(t, n.Reset(c.At))
 	for record, err := range c.Records() {
 		must(t, err)

@@ -55,11 +55,11 @@ func (k keys) with(key string, entry *keyed) keys {
 	return k
 }
 
-// committed lists the keys with their results, oldest first, for a snapshot. All
-// their transactions must be durable.
-func (k keys) committed() []*api.CommittedKey {
-	list := make([]*api.CommittedKey, 0, k.byNumber.Len())
-	k.byNumber.Scan(func(_ persistence.TransactionNumber, key string) bool {
+// committed lists the keys of transactions after one with their results, oldest first,
+// for a snapshot. All their transactions must be durable.
+func (k keys) committed(after persistence.TransactionNumber) []*api.CommittedKey {
+	var list []*api.CommittedKey
+	k.byNumber.Ascend(after+1, func(_ persistence.TransactionNumber, key string) bool {
 		e, _ := k.byKey.Get(key)
 		c := e.pending.commit
 		list = append(list, &api.CommittedKey{Key: api.Some(key), Fingerprint: e.fingerprint,

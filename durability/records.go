@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
 	"github.com/scheduler-store/scheduler-store/storage"
@@ -23,7 +24,9 @@ const (
 
 // recordWriter groups rows into records.
 type recordWriter struct {
-	yield   func([]byte, error) bool
+	yield func([]byte, error) bool
+	// lend tells that records need not stay as they are once the next is asked for.
+	lend    bool
 	ops     []*api.Op
 	tasks   taskGroup
 	buf     []byte // grown once, for all records
@@ -59,9 +62,9 @@ func (w *recordWriter) state(v storage.View) {
 	w.flush()
 }
 
-// keys writes idempotency keys.
-func (w *recordWriter) keys(k keys) {
-	committed := k.committed()
+// keys writes the idempotency keys of transactions after one.
+func (w *recordWriter) keys(k keys, after persistence.TransactionNumber) {
+	committed := k.committed(after)
 	for len(committed) > 0 && !w.stopped {
 		n := min(len(committed), keysPerRecord)
 		w.write(&api.Transaction{Ops: []*api.Op{}, CommittedKeys: committed[:n]})
@@ -146,7 +149,7 @@ func (w *recordWriter) flush() {
 	}
 	if len(w.tasks.partial) > 0 {
 		w.write(&api.Transaction{Ops: []*api.Op{}, DeduplicatedTasks: w.tasks.deduplicated()})
-		w.tasks = taskGroup{}
+		w.tasks.reset()
 	}
 }
 
@@ -163,7 +166,19 @@ func (w *recordWriter) write(t *api.Transaction) {
 			return
 		}
 	}
-	w.stopped = !w.yield(bytes.Clone(w.buf), err) || err != nil
+	record := w.buf
+	if !w.lend {
+		record = bytes.Clone(record)
+	}
+	w.stopped = !w.yield(record, err) || err != nil
+}
+
+// fail ends the records with an error, if it is one.
+func (w *recordWriter) fail(err error) {
+	if err != nil && !w.stopped {
+		w.yield(nil, err)
+		w.stopped = true
+	}
 }
 
 // split halves a transaction that rebuilds rows: its ops, or its tasks.
@@ -207,17 +222,40 @@ type taskGroup struct {
 	// found without a look at what is in them.
 	byAddress map[*api.TaskConfig]int32
 	byContent map[string]int32
+	// copies are the tasks of partial without their configurations: made once, as a whole
+	// state has very many.
+	copies []taskCopy
 }
 
-// add takes a task that has a configuration.
+type taskCopy struct {
+	entry    api.DeduplicatedScheduledTask
+	task     api.ScheduledTask
+	assigned api.AssignedTask
+}
+
+// reset empties the group, whose tasks nobody must have any more.
+func (g *taskGroup) reset() {
+	clear(g.byAddress)
+	clear(g.byContent)
+	g.partial, g.configs, g.copies, g.configBytes = g.partial[:0], g.configs[:0], g.copies[:0], 0
+}
+
+// add takes a task that has a configuration, up to tasksPerRecord of them.
 func (g *taskGroup) add(task *api.ScheduledTask) {
-	partial, config := schema.WithoutConfig(task)
+	if g.copies == nil {
+		g.copies = make([]taskCopy, 0, tasksPerRecord)
+	}
+	config := task.AssignedTask.Task
 	id, ok := g.byAddress[config]
 	if !ok {
 		id = g.find(config)
 		g.byAddress[config] = id
 	}
-	g.partial = append(g.partial, &api.DeduplicatedScheduledTask{PartialScheduledTask: partial, TaskConfigID: id})
+	g.copies = append(g.copies, taskCopy{task: *task, assigned: *task.AssignedTask})
+	c := &g.copies[len(g.copies)-1]
+	c.assigned.Task, c.task.AssignedTask = nil, &c.assigned
+	c.entry = api.DeduplicatedScheduledTask{PartialScheduledTask: &c.task, TaskConfigID: id}
+	g.partial = append(g.partial, &c.entry)
 }
 
 // find returns the index of a configuration, which it adds if there is no equal one.

@@ -2,12 +2,12 @@ package durability
 
 import (
 	"fmt"
-	"runtime"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/scheduler-store/scheduler-store/internal/hostile"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
@@ -244,12 +244,14 @@ func FuzzPrepare(f *testing.F) {
 	f.Fuzz(func(t *testing.T, record []byte) {
 		s := New(Options{})
 		must(t, s.Reset(persistence.Point{}))
-		before := allocated()
-		apply, err := s.Prepare(persistence.Batch{Records: [][]byte{record}, Snapshot: true})
-		if err == nil {
-			err = apply()
-		}
-		if got, limit := allocated()-before, uint64(1<<20+1000*len(record)); got > limit {
+		var err error
+		got := hostile.Allocated(func() {
+			var apply func() error
+			if apply, err = s.Prepare(persistence.Batch{Records: [][]byte{record}, Snapshot: true}); err == nil {
+				err = apply()
+			}
+		})
+		if got > uint64(1<<20+1000*len(record)) {
 			t.Errorf("%d bytes allocated for %d", got, len(record))
 		}
 		if err != nil {
@@ -258,10 +260,4 @@ func FuzzPrepare(f *testing.F) {
 		s.Loaded(persistence.Point{})
 		_, _ = collect(t, s.Checkpoint().Records())
 	})
-}
-
-func allocated() uint64 {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.TotalAlloc
 }

@@ -56,6 +56,6 @@ func (s *Storage) Replace(ctx context.Context, replace func(at *Checkpoint, keys
 // keyRecords yields the records of the idempotency keys only.
 func (c *Checkpoint) keyRecords() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		(&recordWriter{yield: yield}).keys(c.version.keys)
+		(&recordWriter{yield: yield}).keys(c.version.keys, 0)
 	}
 }

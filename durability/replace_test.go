@@ -183,7 +183,7 @@ func TestKeysOfARestoredState(t *testing.T) {
 	with("of this cell", 2)
 	with("used again", 9)
 	want := []*api.CommittedKey{{Key: api.Some("one's own"), Transaction: 1}, {Key: api.Some("of this cell"), Transaction: 2}, {Key: api.Some("used again"), Transaction: 9}}
-	got := k.committed()
+	got := k.committed(0)
 	for i := range want {
 		if len(got) != 3 || got[i].Key != want[i].Key || got[i].Transaction != want[i].Transaction {
 			t.Fatalf("kept are %+v", got)

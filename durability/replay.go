@@ -21,6 +21,7 @@ type replay struct {
 	// the durable one.
 	restart persistence.TransactionNumber
 	changes []replayed
+	changed *changed
 }
 
 // replayed is a change that nobody knows of yet, whose record has size bytes.
@@ -37,7 +38,8 @@ func (s *Storage) Reset(at persistence.Point) error {
 	if at.Next > 0 {
 		last.Position = at.Next - 1
 	}
-	s.replay = &replay{tx: s.empty().Begin(), keys: newKeys(), number: at.Transaction, last: settled(last), restart: at.Transaction}
+	s.replay = &replay{tx: s.empty().Begin(), keys: newKeys(), number: at.Transaction, last: settled(last), restart: at.Transaction,
+		changed: newChanged(at.Transaction)}
 	return nil
 }
 
@@ -97,10 +99,13 @@ func (s *Storage) applyBatch(batch *persistence.Batch, transactions []*api.Trans
 			r.changes = append(r.changes, replayed{change, len(batch.Records[i])})
 		}
 		for j, op := range t.Ops {
+			if s.alike != nil && op.SaveTasks != nil {
+				shareTasks(s.alike.Tasks(), op.SaveTasks.Tasks)
+			}
 			if err := replayOp(r.tx, op); err != nil {
 				return fmt.Errorf("record %d, op %d: %w", i, j, err)
 			}
-			if op.SaveTasks != nil {
+			if op.SaveTasks != nil && !batch.Snapshot { // nobody is told of what comes with a snapshot
 				shareConfigs(r.tx.Tasks(), op.SaveTasks.Tasks)
 			}
 		}
@@ -109,6 +114,7 @@ func (s *Storage) applyBatch(batch *persistence.Batch, transactions []*api.Trans
 			continue
 		}
 		c := batch.Commit(i)
+		r.changed.note(c.Transaction, t.Ops)
 		r.number, r.last = c.Transaction, settled(c)
 		if id := t.Idempotency; id != nil && id.Key.Set {
 			r.keys = r.keys.with(id.Key.Value, &keyed{fingerprint: id.Fingerprint, pending: r.last, number: c.Transaction})
@@ -123,7 +129,7 @@ func (s *Storage) applyBatch(batch *persistence.Batch, transactions []*api.Trans
 func (s *Storage) begin() *replay {
 	if s.replay == nil {
 		v := s.durable.Load()
-		s.replay = &replay{tx: v.stores.Begin(), keys: v.keys, number: v.number, last: v.pending}
+		s.replay = &replay{tx: v.stores.Begin(), keys: v.keys, number: v.number, last: v.pending, changed: v.changed}
 	}
 	return s.replay
 }
@@ -152,7 +158,7 @@ func (s *Storage) Loaded(at persistence.Point) {
 	}
 	s.replay = nil
 	s.metrics.replayed.Add(float64(r.records))
-	s.publish(&version{stores: r.tx.Commit(), keys: r.keys, number: r.number, pending: r.last}, &at)
+	s.publish(&version{stores: r.tx.Commit(), keys: r.keys, number: r.number, pending: r.last, changed: r.changed}, &at)
 	// A state that started over before what is known has come back to it: nothing
 	// is missing. Else what came between is.
 	if r.restart > s.feed.number() {

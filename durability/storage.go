@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/scheduler-store/scheduler-store/internal/mutation"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
@@ -50,6 +51,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
+	// Alike, if not nil, is a state that the one to be replayed is much like: a task that
+	// is equal to one in it shares with it all that is below the task. It saves most of
+	// the memory that a second state takes.
+	Alike storage.View
 }
 
 // Start is how a term of leading begins.
@@ -70,6 +75,7 @@ type version struct {
 	keys    keys
 	number  persistence.TransactionNumber
 	pending *Pending
+	changed *changed
 }
 
 // term is one time of leading. A transaction belongs to the term that it began in:
@@ -83,6 +89,7 @@ type term struct {
 // those of a persistence.Consumer, which belong to one reader.
 type Storage struct {
 	tiers   schema.Tiers
+	alike   storage.View // nil if there is none
 	queries *storage.QueryCounters
 	onQuery func(q *api.TaskQuery, took time.Duration, tasks int)
 	metrics *metrics
@@ -98,8 +105,8 @@ type Storage struct {
 
 // New returns an empty Storage.
 func New(o Options) *Storage {
-	s := &Storage{tiers: o.Tiers, queries: new(storage.QueryCounters), onQuery: logQuery(o.Logger), lock: make(chan struct{}, 1), feed: newFeed()}
-	empty := &version{stores: s.empty(), keys: newKeys(), pending: settled(persistence.Commit{})}
+	s := &Storage{tiers: o.Tiers, alike: o.Alike, queries: new(storage.QueryCounters), onQuery: logQuery(o.Logger), lock: make(chan struct{}, 1), feed: newFeed()}
+	empty := &version{stores: s.empty(), keys: newKeys(), pending: settled(persistence.Commit{}), changed: newChanged(0)}
 	s.durable.Store(empty)
 	s.metrics = newMetrics(o.Registerer, s)
 	return s
@@ -175,6 +182,10 @@ func (s *Storage) Leading() bool { return s.term.Load() != nil }
 // acknowledged takes the log's answer for a version. change is what those who watch
 // are told, its record has size bytes.
 func (s *Storage) acknowledged(v *version, change *Change, size int, ack persistence.Ack, err error) {
+	if mutation.On(mutation.SnapshotOfTheUnacknowledged) && errors.Is(err, persistence.ErrUnknown) && ack.After != nil { // it was sent
+		s.checkpoint.Store(&Checkpoint{At: *ack.After, version: v})
+		return
+	}
 	if err == nil && ack.Transaction != v.number {
 		// The number stands in results that were given out already.
 		panic(fmt.Sprintf("transaction %d was acknowledged as %d", v.number, ack.Transaction))
@@ -187,6 +198,7 @@ func (s *Storage) acknowledged(v *version, change *Change, size int, ack persist
 	// Readers see it before those who watch and its writer hear of it: whoever is
 	// told of a write can read it.
 	v.pending.commit = ack.Commit
+	v.changed.note(v.number, change.Ops)
 	s.publish(v, ack.After)
 	change.Commit = ack.Commit
 	s.feed.publish(change, size)

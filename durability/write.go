@@ -172,7 +172,7 @@ func (s *Storage) run(t *term, o WriteOptions, work func(*recorder) error) (*Pen
 func (s *Storage) append(t *term, r *recorder, o WriteOptions) (*Pending, error) {
 	head := t.head
 	record := api.Transaction{Ops: r.ops.sorted(), SchemaVersion: api.CurrentSchemaVersion}
-	next := &version{number: head.number + 1, keys: head.keys, pending: &Pending{done: make(chan struct{})}}
+	next := &version{number: head.number + 1, keys: head.keys, changed: head.changed, pending: &Pending{done: make(chan struct{})}}
 	if o.Key != "" {
 		fingerprint := bytes.Clone(o.Fingerprint)
 		record.Idempotency = &api.Idempotency{Key: api.Some(o.Key), Fingerprint: fingerprint}

@@ -32,10 +32,12 @@
 //	tree.go        the copy-on-write tree      errors.go      the kinds of errors
 //	tasks.go       task store                  taskquery.go   its queries
 //	taskindex.go   rows and their indices      index.go       one index: groups of rows
+//	bulk.go        filling an empty store
 //	merge.go       reading groups by id        interning.go   one copy of equal configs
 //	timed.go       how long a query takes      activity.go    which task moved last
 //	keys.go        the order of keys           query.go       building task queries
 //	cronjobs.go, quotas.go, hosts.go, maintenance.go, jobupdates.go: the other stores
 //	updatequery.go queries of job updates      timeline.go    the events of an update
 //	prune.go       which updates are history   page.go        offset and limit
+//	diff.go        what differs between two
 package storage

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"iter"
 
 	"github.com/tidwall/btree"
@@ -82,6 +83,12 @@ func (x *index[K]) set(key K, r *row) {
 	}
 }
 
+// load inserts a row that comes behind all others under its key.
+func (x *index[K]) load(key K, r *row) {
+	x.writable(key).rows.Load(r)
+	x.entries++
+}
+
 // delete deletes a row that the index has under a key.
 func (x *index[K]) delete(key K, r *row) {
 	g := x.writable(key)
@@ -122,3 +129,5 @@ func newRows() *btree.BTreeG[*row] {
 }
 
 func lessID(a, b *row) bool { return a.id() < b.id() }
+
+func compareIDs(a, b *row) int { return cmp.Compare(a.id(), b.id()) }

@@ -61,7 +61,6 @@ func (c *configChanges) find(config *api.TaskConfig) *configChange {
 	}
 	if c.byPointer == nil {
 		c.byPointer = map[*api.TaskConfig]*configChange{}
-		c.byHash = map[[sha256.Size]byte]*configChange{}
 	}
 	// The tasks of a job come together, often each with a copy. To compare two copies
 	// costs less than to hash one.
@@ -80,6 +79,9 @@ func (c *configChanges) hash(config *api.TaskConfig) *configChange {
 		known = &configChange{entry: pooledConfig{sum: sum, config: config}}
 		if pooled, ok := c.pool.get(&known.entry); ok {
 			known.entry = *pooled
+		}
+		if c.byHash == nil {
+			c.byHash = map[[sha256.Size]byte]*configChange{}
 		}
 		c.byHash[sum] = known
 	}

@@ -105,17 +105,18 @@ func (s *stores) freeze() {
 func (s *stores) framework() (string, bool) { return s.frameworkID.Get(), s.frameworkID.Set }
 
 func (s *stores) counts() Counts {
+	tasks := s.tasks.built()
 	return Counts{
-		Tasks:        s.tasks.byID.len(),
+		Tasks:        tasks.byID.len(),
 		CronJobs:     s.cronJobs.len(),
 		Quotas:       s.quotas.len(),
 		Hosts:        s.hosts.len(),
 		JobUpdates:   s.jobUpdates.len(),
 		Maintenance:  s.maintenance.len(),
-		TaskJobs:     s.tasks.byJob.entries,
-		TaskHosts:    s.tasks.byHost.entries,
-		TaskStatuses: s.tasks.byStatus.entries,
-		TaskConfigs:  s.tasks.configs.len(),
+		TaskJobs:     tasks.byJob.entries,
+		TaskHosts:    tasks.byHost.entries,
+		TaskStatuses: tasks.byStatus.entries,
+		TaskConfigs:  tasks.configs.len(),
 	}
 }
 

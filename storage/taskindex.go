@@ -40,6 +40,9 @@ type taskTrees struct {
 	byHost   index[string]
 	byStatus index[api.ScheduleStatus]
 	configs  tree[*pooledConfig]
+	// unbuilt is what is not in the trees yet, nil if nothing is. Whoever needs the
+	// trees calls built.
+	unbuilt *unbuilt
 }
 
 func newTaskTrees() taskTrees {
@@ -53,6 +56,7 @@ func newTaskTrees() taskTrees {
 }
 
 func (t *taskTrees) freeze() {
+	t.built()
 	t.byID.frozen()
 	t.byJob.frozen()
 	t.byHost.frozen()
@@ -61,6 +65,7 @@ func (t *taskTrees) freeze() {
 }
 
 func (t *taskTrees) clear() {
+	t.unbuilt = nil
 	t.byID.clear()
 	t.byJob.clear()
 	t.byHost.clear()
@@ -73,7 +78,7 @@ func (t *taskTrees) clear() {
 func (t *taskTrees) put(rows ...*row) {
 	// In order neighbours go to the same nodes and groups, which are then in the
 	// processor's cache.
-	slices.SortFunc(rows, func(a, b *row) int { return cmp.Compare(a.id(), b.id()) })
+	slices.SortFunc(rows, compareIDs)
 	configs := configChanges{pool: &t.configs}
 	for _, r := range rows {
 		old, _ := t.byID.set(r)
@@ -101,12 +106,18 @@ func (t *taskTrees) remove(ids ...string) {
 
 // reindex moves the indices from one row of a task to the next; either may be nil.
 func (t *taskTrees) reindex(old, next *row) {
-	move(&t.byJob, old, next, func(r *row) (*api.JobKey, bool) { return r.job(), r.job() != nil })
-	move(&t.byHost, old, next, func(r *row) (string, bool) { return r.assigned.SlaveHost.Value, r.assigned.SlaveHost.Set })
-	move(&t.byStatus, old, next, func(r *row) (api.ScheduleStatus, bool) { return r.task.Status.Value, r.task.Status.Set })
+	move(&t.byJob, old, next, jobOf)
+	move(&t.byHost, old, next, hostOf)
+	move(&t.byStatus, old, next, statusOf)
 }
 
-// move moves one index. The function tells whether a row has a key, and which.
+// jobOf, hostOf and statusOf tell whether a row has a key of an index, and which.
+
+func jobOf(r *row) (*api.JobKey, bool)           { return r.job(), r.job() != nil }
+func hostOf(r *row) (string, bool)               { return r.assigned.SlaveHost.Value, r.assigned.SlaveHost.Set }
+func statusOf(r *row) (api.ScheduleStatus, bool) { return r.task.Status.Value, r.task.Status.Set }
+
+// move moves one index.
 func move[K any](x *index[K], old, next *row, keyOf func(*row) (K, bool)) {
 	var oldKey, nextKey K
 	var had, has bool

@@ -54,11 +54,11 @@ func (s taskReader) candidates(q *api.TaskQuery) (iter.Seq[*row], error) {
 			}
 		}
 		s.queries.ByJob.Add(1)
-		return s.tasks.byJob.rowsOf(distinctKeys(keys, compareJobKeys)).byID(), nil
+		return s.tasks.built().byJob.rowsOf(distinctKeys(keys, compareJobKeys)).byID(), nil
 	}
 	if len(q.SlaveHosts) > 0 {
 		s.queries.ByHost.Add(1)
-		return s.tasks.byHost.rowsOf(distinctKeys(q.SlaveHosts, cmp.Compare)).byID(), nil
+		return s.tasks.built().byHost.rowsOf(distinctKeys(q.SlaveHosts, cmp.Compare)).byID(), nil
 	}
 	byRole, byStatus := !isBlank(q.Role), len(q.Statuses) > 0
 	var role, statuses ranges
@@ -66,7 +66,7 @@ func (s taskReader) candidates(q *api.TaskQuery) (iter.Seq[*row], error) {
 		role = s.ofRole(q)
 	}
 	if byStatus {
-		statuses = s.tasks.byStatus.rowsOf(distinctKeys(q.Statuses, cmp.Compare))
+		statuses = s.tasks.built().byStatus.rowsOf(distinctKeys(q.Statuses, cmp.Compare))
 	}
 	switch {
 	case byRole && !(byStatus && statuses.len() < role.len()):
@@ -77,7 +77,7 @@ func (s taskReader) candidates(q *api.TaskQuery) (iter.Seq[*row], error) {
 		return statuses.byID(), nil
 	}
 	s.queries.All.Add(1)
-	return s.tasks.byID.all(), nil
+	return s.tasks.built().byID.all(), nil
 }
 
 // distinctKeys returns each key once.
@@ -91,7 +91,7 @@ func distinctKeys[K any](keys []K, compare func(a, b K) int) iter.Seq[K] {
 // but their tasks are not in the order of ids: so they are read as those of many jobs.
 func (s taskReader) ofRole(q *api.TaskQuery) ranges {
 	var found ranges
-	for job := range s.tasks.jobsOf(q.Role, q.Environment) {
+	for job := range s.tasks.built().jobsOf(q.Role, q.Environment) {
 		if !q.JobName.Set || compareStrings(&job.key.Name, &q.JobName) == 0 {
 			found = append(found, job.rows)
 		}
@@ -121,7 +121,7 @@ func (s taskReader) lookUp(ids []string) iter.Seq[*row] {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	rows := s.tasks.byID.frozen()
+	rows := s.tasks.built().byID.frozen()
 	return func(yield func(*row) bool) {
 		for _, id := range ids {
 			if r, ok := rows.Get(idProbe(id)); ok && !yield(r) {

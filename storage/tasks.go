@@ -8,10 +8,10 @@ import (
 
 type taskReader struct{ *stores }
 
-func (s taskReader) Len() int { return s.tasks.byID.len() }
+func (s taskReader) Len() int { return s.tasks.built().byID.len() }
 
 func (s taskReader) Fetch(id string) (*api.ScheduledTask, bool) {
-	r, ok := s.tasks.byID.get(idProbe(id))
+	r, ok := s.tasks.built().byID.get(idProbe(id))
 	if !ok {
 		return nil, false
 	}
@@ -19,7 +19,7 @@ func (s taskReader) Fetch(id string) (*api.ScheduledTask, bool) {
 }
 
 func (s taskReader) All() iter.Seq[*api.ScheduledTask] {
-	rows := s.tasks.byID.all()
+	rows := s.tasks.built().byID.all()
 	return func(yield func(*api.ScheduledTask) bool) {
 		for r := range rows {
 			if !yield(&r.task) {
@@ -31,7 +31,7 @@ func (s taskReader) All() iter.Seq[*api.ScheduledTask] {
 
 func (s taskReader) JobKeys() []*api.JobKey {
 	keys := []*api.JobKey{}
-	s.tasks.byJob.groups.items.Scan(func(g *group[*api.JobKey]) bool {
+	s.tasks.built().byJob.groups.items.Scan(func(g *group[*api.JobKey]) bool {
 		keys = append(keys, g.key)
 		return true
 	})
@@ -42,27 +42,37 @@ type taskWriter struct{ taskReader }
 
 func (s taskWriter) Save(tasks ...*api.ScheduledTask) error {
 	rows := make([]*row, 0, len(tasks))
-	seen := make(map[string]*api.ScheduledTask, len(tasks))
+	// seen are the tasks so far, once one does not come behind all before it. Before
+	// that no two are the same.
+	var seen map[string]*api.ScheduledTask
 	for i, task := range tasks {
 		if task == nil || task.AssignedTask == nil || !task.AssignedTask.TaskID.Set {
 			return errorf(ErrNullArgument, "task %d of the %d to be saved has no id", i+1, len(tasks))
 		}
 		id := task.AssignedTask.TaskID.Value
-		if other, ok := seen[id]; ok {
-			if other.Equal(task) {
-				continue // the tasks are a set: this is one member given twice
+		if seen == nil && i > 0 && id <= tasks[i-1].AssignedTask.TaskID.Value {
+			seen = make(map[string]*api.ScheduledTask, len(tasks))
+			for _, other := range tasks[:i] {
+				seen[other.AssignedTask.TaskID.Value] = other
 			}
-			return errorf(ErrIllegalState, "Proposed new tasks would create task ID collision. Two of them have the id %q", id)
 		}
-		seen[id] = task
+		if seen != nil {
+			if other, ok := seen[id]; ok {
+				if other.Equal(task) {
+					continue // the tasks are a set: this is one member given twice
+				}
+				return errorf(ErrIllegalState, "Proposed new tasks would create task ID collision. Two of them have the id %q", id)
+			}
+			seen[id] = task
+		}
 		rows = append(rows, newRow(task))
 	}
-	s.tasks.put(rows...)
+	s.tasks.save(rows)
 	return nil
 }
 
 func (s taskWriter) Delete(ids ...string) error {
-	s.tasks.remove(ids...)
+	s.tasks.built().remove(ids...)
 	return nil
 }
 
@@ -83,6 +93,6 @@ func (s taskWriter) Mutate(id string, change func(*api.ScheduledTask) error) (*a
 		return stored, nil
 	}
 	r := newRow(task)
-	s.tasks.put(r)
+	s.tasks.put(r) // built when the task was fetched
 	return &r.task, nil
 }
