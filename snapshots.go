@@ -7,17 +7,15 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/durability"
-	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/snapshot"
 )
 
-// snapshotParallel is the number of a snapshot's parts that are made at once.
-const snapshotParallel = 2
+// copyRest is how many times as long as it works the copying of a state rests: encoding
+// and packing then take a fifth of a processor at most, so that writes hardly notice.
+const copyRest = 9
 
 // How long to wait after a snapshot that failed.
 const (
@@ -29,7 +27,7 @@ const (
 // while writes go on.
 func (s *Store) makeSnapshots(ctx context.Context, writer *blob.Writer) {
 	start := time.Now()
-	s.lastSnapshot(ctx)
+	s.readBase(ctx, writer)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var notBefore time.Time
@@ -40,7 +38,7 @@ func (s *Store) makeSnapshots(ctx context.Context, writer *blob.Writer) {
 		case <-ctx.Done():
 			return
 		}
-		if time.Now().Before(notBefore) || !s.snapshotDue(start) {
+		if time.Now().Before(notBefore) || !s.snapshotDue(writer, start) {
 			continue
 		}
 		made, err := s.scheduledSnapshot(ctx, writer, start)
@@ -65,7 +63,7 @@ func (s *Store) scheduledSnapshot(ctx context.Context, writer *blob.Writer, star
 		return false, err
 	}
 	defer release()
-	if !s.snapshotDue(start) {
+	if !s.snapshotDue(writer, start) {
 		return false, nil
 	}
 	_, err = s.snapshot(ctx, writer, s.storage.Checkpoint(), "schedule")
@@ -73,67 +71,72 @@ func (s *Store) scheduledSnapshot(ctx context.Context, writer *blob.Writer, star
 }
 
 // snapshotDue tells whether the next is due; where none is known, since leadership began.
-func (s *Store) snapshotDue(start time.Time) bool {
-	s.mu.Lock()
-	last, since := s.progress.snapshot, s.progress.snapshotMade
-	s.mu.Unlock()
+func (s *Store) snapshotDue(writer *blob.Writer, start time.Time) bool {
+	last, since := s.lastSnapshot()
 	if last == nil {
 		since = start
 	}
-	c := s.storage.Checkpoint()
-	return s.options.Snapshots.Due(time.Since(since), transactionsSince(c, last), entriesSince(c, last))
+	return s.options.Snapshots.Due(time.Since(since), transactionsSince(s.storage.Checkpoint(), last), s.replayEstimate(writer.Backlog()))
 }
 
-// lastSnapshot is the newest snapshot's manifest, nil if there is none that can be
-// read: then the next is due sooner, which does no harm.
-func (s *Store) lastSnapshot(ctx context.Context) *snapshot.Manifest {
-	names, err := snapshot.List(ctx, s.bucket, nil)
-	if err != nil || len(names) == 0 {
-		return nil
+// lastSnapshot is the newest snapshot of this leadership, or the one that it began with;
+// nil if there is none that can be gone on from.
+func (s *Store) lastSnapshot() (*snapshot.Manifest, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.progress.snapshot, s.progress.snapshotMade
+}
+
+// readBase reads the manifest of the snapshot that this leadership begins with. If it
+// can't be read the next is due sooner, and is full, which does no harm.
+func (s *Store) readBase(ctx context.Context, writer *blob.Writer) {
+	name, ok := writer.Base()
+	if !ok {
+		return
 	}
-	m, err := snapshot.Read(ctx, s.bucket, s.log.Cell().ID, names[len(names)-1])
+	m, err := snapshot.Read(ctx, s.bucket, s.log.Cell().ID, name)
 	if err != nil {
-		return nil
+		if ctx.Err() == nil {
+			s.logger.Warn("the newest snapshot can't be read, the next will be full", "snapshot", name.String(), "error", err)
+		}
+		return
 	}
 	s.noteSnapshot(m, m.Made)
-	return m
 }
 
 func transactionsSince(c *durability.Checkpoint, m *snapshot.Manifest) int {
-	return int(c.At.Transaction - pointOf(m).Transaction)
-}
-
-func entriesSince(c *durability.Checkpoint, m *snapshot.Manifest) int {
-	return int(c.At.Next - pointOf(m).Next)
-}
-
-func pointOf(m *snapshot.Manifest) persistence.Point {
 	if m == nil {
-		return persistence.Point{}
+		return int(c.At.Transaction)
 	}
-	return m.At
+	return int(c.At.Transaction - m.At.Transaction)
 }
 
-// snapshot makes a snapshot and tells the writer. The caller holds copying.
+// snapshot makes a snapshot, an incremental one where that pays, and tells the writer.
+// The caller holds copying.
 func (s *Store) snapshot(ctx context.Context, writer *blob.Writer, c *durability.Checkpoint, reason string) (*snapshot.Manifest, error) {
 	start := time.Now()
-	m, err := snapshot.Write(ctx, s.bucket, s.log.Codec(), s.sourceOf(c, reason), snapshotParallel)
+	source := s.sourceOf(c, reason)
+	if base, since := s.goOnFrom(ctx, c); base != nil {
+		source.Base, source.Records = base, since.Records()
+	}
+	m, err := snapshot.Write(ctx, s.bucket, s.log.Codec(), source, 1)
 	if err != nil {
 		return nil, err
 	}
 	s.noteSnapshot(m, time.Now())
-	s.metrics.snapshotSeconds.Observe(time.Since(start).Seconds())
+	s.metrics.snapshotted(m, time.Since(start))
 	if name, err := snapshot.ParseName(m.Name); err == nil {
 		writer.Snapshotted(name)
 	}
-	s.logger.Info("snapshot made", "snapshot", m.Name, "transaction", m.At.Transaction, "records", m.Records,
-		"parts", len(m.Parts), "bytes", m.Bytes(), "took", time.Since(start), "reason", reason)
+	s.logger.Info("snapshot made", "snapshot", m.Name, "base", m.Base, "transaction", m.At.Transaction, "records", m.Records,
+		"parts", len(m.Parts), "bytes", m.Bytes(), "own_bytes", m.OwnBytes(), "took", time.Since(start), "reason", reason)
 	return m, nil
 }
 
 // sourceOf is a durable state as a snapshot or a backup takes it.
 func (s *Store) sourceOf(c *durability.Checkpoint, reason string) snapshot.Source {
-	return snapshot.Source{Cell: s.log.Cell().ID, At: c.At, Records: c.Records(), Counts: c.Counts(), By: s.options.Lease.Host, Reason: reason}
+	return snapshot.Source{Cell: s.log.Cell().ID, At: c.At, Records: c.Records(), Counts: c.Counts(),
+		By: s.options.Lease.Host, Reason: reason, Rest: copyRest}
 }
 
 // beginCopy waits until this caller may copy the whole state, or replace it: one at a
@@ -177,7 +180,7 @@ func (s *Store) snapshotNow(ctx context.Context, writer *blob.Writer, reason str
 	}
 	defer release()
 	c := s.storage.Checkpoint()
-	if last := s.lastSnapshot(ctx); last != nil && last.At == c.At {
+	if last, _ := s.lastSnapshot(); last != nil && last.At == c.At {
 		return last, nil
 	}
 	return s.snapshot(ctx, writer, c, reason)
@@ -190,18 +193,11 @@ func (s *Store) ListSnapshots(ctx context.Context) ([]*snapshot.Manifest, error)
 	if err != nil {
 		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
-	manifests, errs := make([]*snapshot.Manifest, len(names)), make([]error, len(names))
-	var reads errgroup.Group
-	reads.SetLimit(8)
-	for i, name := range names {
-		reads.Go(func() error {
-			manifests[i], errs[i] = snapshot.Read(ctx, s.bucket, s.log.Cell().ID, name)
-			if errors.Is(errs[i], bucket.ErrNotExist) {
-				errs[i] = nil // it was removed since it was listed
-			}
-			return nil
-		})
+	manifests, errs := snapshot.ReadAll(ctx, s.bucket, s.log.Cell().ID, names)
+	for i := range errs {
+		if errors.Is(errs[i], bucket.ErrNotExist) {
+			errs[i] = nil // it was removed since it was listed
+		}
 	}
-	_ = reads.Wait() // the errors are in errs
 	return slices.DeleteFunc(manifests, func(m *snapshot.Manifest) bool { return m == nil }), errors.Join(errs...)
 }

@@ -98,6 +98,28 @@ func TestSnapshotScheduleLooksAgainAfterWaiting(t *testing.T) {
 	})
 }
 
+// What is on its way, and may never arrive, is in no snapshot.
+func TestSnapshotIsOfWhatIsAcknowledged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		s := c.leader("one")
+		c.write(s, "a")
+		acknowledged := s.storage.Checkpoint().At
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Under("log/"), Do: memdriver.Delay(time.Minute)})
+		p, err := s.Submit(t.Context(), save("b"), durability.WriteOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if m, err := s.Snapshot(t.Context(), "test"); err != nil || m.At != acknowledged || m.Counts["tasks"] != 1 {
+			t.Errorf("it is of %v with %v, %v; acknowledged is %v", m.At, m.Counts, err, acknowledged)
+		}
+		if _, err := p.Wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Who waits for a snapshot while leadership ends is told that.
 func TestSnapshotEndsWithLeadership(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scheduler-store/scheduler-store/encryption"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
 	"github.com/scheduler-store/scheduler-store/internal/packed"
+	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
 // mustBeDamaged is a reader that finds damage and names the object.
@@ -152,7 +154,6 @@ func TestManifestThatLiesIsRefused(t *testing.T) {
 			"less than no records":    func(p *Part) { p.Records = -1 },
 			"more records than bytes": func(p *Part) { p.Records = math.MaxInt },
 			"the other compression":   func(p *Part) { p.Compression = 1 - p.Compression },
-			"unknown compression":     func(p *Part) { p.Compression = 200 },
 		} {
 			changed := *m
 			changed.Parts = append([]Part(nil), m.Parts...)
@@ -163,16 +164,46 @@ func TestManifestThatLiesIsRefused(t *testing.T) {
 	}
 }
 
+// Without its key a part says nothing: not that it is damaged.
+func TestLockedPartIsNotCalledDamaged(t *testing.T) {
+	c := newCell(t)
+	keys, _, err := encryption.Open(c.ctx, c.b, "cell", encryption.NewLocalKeeper([32]byte{1}), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := c.codec
+	c.codec = plain.WithKeys(keys)
+	_, name := c.write(source(1, []byte("a")))
+	c.mustLoad(name, [][]byte{[]byte("a")})
+	c.codec = plain
+	if _, err := c.loads(name); !errors.Is(err, encryption.ErrKeyNeeded) || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), name.folder().partKey(0)) {
+		t.Errorf("%v, want that a key is needed for the part", err)
+	}
+}
+
+func TestPartOfANewerVersionIsNotCalledDamaged(t *testing.T) {
+	for _, compression := range []packed.Compression{2, packed.Encrypted | 2} {
+		c := newCell(t)
+		m, name := c.write(source(1, []byte("a")))
+		m.Parts[0].Compression = compression
+		c.put(name, *m)
+		_, err := c.loads(name)
+		if !errors.Is(err, persistence.ErrNewerFormat) || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), name.folder().partKey(0)) {
+			t.Errorf("%v, want a newer format that names the part", err)
+		}
+	}
+}
+
 func TestManifestOfANewerVersionIsNotCalledDamaged(t *testing.T) {
 	c := newCell(t)
 	m, name := c.write(source(1, []byte("a")))
-	m.Format = format + 1
+	m.Format = formatExpiring + 1
 	c.put(name, *m)
 	_, err := c.loads(name)
 	if !errors.Is(err, checked.ErrNewerFormat) || errors.Is(err, ErrDamaged) {
 		t.Fatalf("%v, want a newer format and no damage", err)
 	}
-	for _, part := range []string{name.ManifestKey(), "format 2", "knows 1"} {
+	for _, part := range []string{name.ManifestKey(), "format 4", "knows 3"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not name %q", err, part)
 		}

@@ -33,7 +33,7 @@ func newCell(t testing.TB) *cell {
 		t.Fatal(err)
 	}
 	mem := memdriver.New()
-	return &cell{t, mem, bucket.New(mem, "mem://test", "", bucket.Options{}), codec, t.Context()}
+	return &cell{t, mem, bucketOf(mem), codec, t.Context()}
 }
 
 // point is one behind the entry at a position.
@@ -161,4 +161,8 @@ func (s *state) count(n int) int {
 	defer s.mu.Unlock()
 	s.preparing += n
 	return s.preparing
+}
+
+func bucketOf(mem *memdriver.Bucket) *bucket.Bucket {
+	return bucket.New(mem, "mem://test", "", bucket.Options{})
 }

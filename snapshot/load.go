@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/encryption"
 	"github.com/scheduler-store/scheduler-store/internal/packed"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
@@ -31,7 +32,7 @@ func Load(ctx context.Context, b *bucket.Bucket, c *packed.Codec, m *Manifest, c
 			j, result := len(ahead), make(chan prepared, 1)
 			ahead = append(ahead, result)
 			reading.Go(func() {
-				apply, err := preparePart(ctx, b, c, m.folder.partKey(j), m.Parts[j], consumer)
+				apply, err := preparePart(ctx, b, c, m.PartKey(j), m.Parts[j], consumer)
 				result <- prepared{apply, err}
 			})
 		}
@@ -39,7 +40,7 @@ func Load(ctx context.Context, b *bucket.Bucket, c *packed.Codec, m *Manifest, c
 		ahead[i] = nil
 		if part.err == nil {
 			if err := part.apply(); err != nil {
-				part.err = fmt.Errorf("%w: %s: %w", persistence.ErrReplay, m.folder.partKey(i), err)
+				part.err = fmt.Errorf("%w: %s: %w", persistence.ErrReplay, m.PartKey(i), err)
 			}
 		}
 		if part.err != nil {
@@ -75,8 +76,10 @@ func readPart(ctx context.Context, b *bucket.Bucket, c *packed.Codec, key string
 	if sum := persistence.Hash(sha256.Sum256(body)); sum != p.SHA256 {
 		return nil, fmt.Errorf("%w: %s has SHA-256 %s, the manifest says %s", ErrDamaged, key, sum, p.SHA256)
 	}
-	raw, err := c.Unpack(body, p.Compression, p.RawBytes)
-	if err != nil {
+	raw, err := c.Unpack(ctx, body, p.Compression, p.RawBytes)
+	if errors.Is(err, persistence.ErrNewerFormat) || errors.Is(err, encryption.ErrLocked) {
+		return nil, fmt.Errorf("%s: %w", key, err)
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, key, err)
 	}
 	records, err := packed.Records(raw, p.Records)
@@ -86,20 +89,12 @@ func readPart(ctx context.Context, b *bucket.Bucket, c *packed.Codec, key string
 	return records, nil
 }
 
-// Verify reads a snapshot whole and checks every bit of it. Errors match
-// ErrDamaged when something is wrong.
+// Verify reads a snapshot whole and checks every bit of it. Errors match ErrDamaged
+// when something is wrong.
 func Verify(ctx context.Context, b *bucket.Bucket, c *packed.Codec, cell string, name Name) (*Manifest, error) {
 	m, err := Read(ctx, b, cell, name)
 	if err != nil {
 		return nil, err
 	}
-	return m, Load(ctx, b, c, m, discard{}, 4)
+	return m, NewChecker(b, c).Check(ctx, m, nil)
 }
-
-type discard struct{}
-
-func (discard) Reset(persistence.Point) error { return nil }
-func (discard) Prepare(persistence.Batch) (func() error, error) {
-	return func() error { return nil }, nil
-}
-func (discard) Loaded(persistence.Point) {}

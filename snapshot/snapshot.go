@@ -7,6 +7,11 @@
 // A snapshot is a stream of the same records that the log holds, so that one
 // replay serves both. What the records mean is not known here.
 //
+// A snapshot is full, or incremental: then it goes on from an older one, its base.
+// Its manifest names all parts of the base, which stay where they are, and after
+// those its own, with what has changed since. So each manifest names all that is to be
+// read, in the order of reading, and no other manifest is needed for it.
+//
 // A snapshot's name says where in which history it belongs: the position of the
 // last entry that it covers, and the beginning of that entry's hash. So one LIST
 // shows whether the newest snapshot is on a reader's own chain (protocol, "the
@@ -27,6 +32,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
 	"github.com/scheduler-store/scheduler-store/internal/packed"
@@ -36,8 +43,20 @@ import (
 const (
 	prefix       = "snapshot/"
 	manifestFile = "/manifest.json"
-	format       = 1
 )
+
+// The formats of manifests. That of an incremental snapshot is its own, so that a
+// version which would look for all parts in one folder refuses it. So is that of a state
+// that expires: a version which does not know of it says that it is of a newer one, and
+// not that it is damaged.
+const (
+	formatFull        = 1
+	formatIncremental = 2
+	formatExpiring    = 3 // full
+)
+
+// maxParts bounds the parts of a state: their numbers have five digits.
+const maxParts = 100_000
 
 // ErrDamaged: an object of a snapshot is missing or isn't what its manifest says.
 var ErrDamaged = errors.New("snapshot is damaged")
@@ -109,6 +128,8 @@ type Manifest struct {
 	// Cell is the id of the cell that the snapshot is of.
 	Cell string `json:"cell"`
 	Name string `json:"name"`
+	// Base names the snapshot that this one goes on from: empty if it is full.
+	Base string `json:"base,omitzero"`
 	// At is the point to go on from: the first entry that the snapshot does not
 	// cover, and the chain's hash before it.
 	At persistence.Point `json:"at"`
@@ -120,6 +141,9 @@ type Manifest struct {
 	Made   time.Time `json:"made"`
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
+	// Expires is from when on the state is not wanted any more; zero is never. Only
+	// backups have it.
+	Expires time.Time `json:"expires,omitzero"`
 	// Build says what wrote it.
 	Build map[string]string `json:"build,omitzero"`
 
@@ -130,12 +154,26 @@ type Manifest struct {
 // Folder is where the state's objects lie.
 func (m *Manifest) Folder() Folder { return m.folder }
 
+// Key is the manifest's object.
+func (m *Manifest) Key() string { return m.folder.manifestKey() }
+
 // Hash is the SHA-256 of the manifest's object. It vouches for every bit of the
 // state, as the manifest does for those of the parts.
 func (m *Manifest) Hash() persistence.Hash { return m.hash }
 
+// PartKey is the object of the i-th part.
+func (m *Manifest) PartKey(i int) string {
+	if object := m.Parts[i].Object; object != "" {
+		return object
+	}
+	return m.folder.partKey(i)
+}
+
 // Part is one object of records.
 type Part struct {
+	// Object is where the part lies if that is an older snapshot's folder: this one
+	// then takes it over, and goes on from it.
+	Object      string             `json:"object,omitzero"`
 	Records     int                `json:"records"`
 	RawBytes    int                `json:"rawBytes"`
 	Bytes       int                `json:"bytes"`
@@ -143,13 +181,26 @@ type Part struct {
 	SHA256      persistence.Hash   `json:"sha256"`
 }
 
-// Bytes is what the snapshot's parts take in the bucket.
+// Bytes is what the snapshot's parts take in the bucket, those of older ones included.
 func (m *Manifest) Bytes() (n int64) {
 	for _, p := range m.Parts {
 		n += int64(p.Bytes)
 	}
 	return n
 }
+
+// OwnBytes is what the parts take that were made for this snapshot.
+func (m *Manifest) OwnBytes() (n int64) {
+	for _, p := range m.Parts {
+		if p.Object == "" {
+			n += int64(p.Bytes)
+		}
+	}
+	return n
+}
+
+// Incremental tells whether the snapshot goes on from another.
+func (m *Manifest) Incremental() bool { return m.Base != "" }
 
 // List returns the snapshots that have a manifest and a name greater than after
 // (nil: all), oldest first. A snapshot of the same position as after counts as
@@ -199,6 +250,25 @@ func Read(ctx context.Context, b *bucket.Bucket, cell string, name Name) (*Manif
 	return m, nil
 }
 
+// readParallel is the number of manifests that ReadAll reads at once.
+const readParallel = 16
+
+// ReadAll reads and checks the manifests of many snapshots, as Read does. Each has either
+// a manifest or an error.
+func ReadAll(ctx context.Context, b *bucket.Bucket, cell string, names []Name) ([]*Manifest, []error) {
+	manifests, errs := make([]*Manifest, len(names)), make([]error, len(names))
+	var reads errgroup.Group
+	reads.SetLimit(readParallel)
+	for i, name := range names {
+		reads.Go(func() error {
+			manifests[i], errs[i] = Read(ctx, b, cell, name)
+			return nil
+		})
+	}
+	_ = reads.Wait() // the errors are in errs
+	return manifests, errs
+}
+
 // ReadIn reads and checks the manifest in a folder, whichever cell it belongs to.
 // Errors match bucket.ErrNotExist when there is none, ErrDamaged when it is wrong,
 // and checked.ErrNewerFormat when it is of a newer version.
@@ -208,13 +278,16 @@ func ReadIn(ctx context.Context, b *bucket.Bucket, folder Folder) (*Manifest, er
 		return nil, err
 	}
 	m := new(Manifest)
-	if err := checked.Decode(object.Data, format, m); errors.Is(err, checked.ErrNewerFormat) {
+	if err := checked.DecodeAny(object.Data, formatFull, formatExpiring, m); errors.Is(err, checked.ErrNewerFormat) {
 		return nil, fmt.Errorf("%s: %w", folder.manifestKey(), err)
 	} else if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, folder.manifestKey(), err)
 	}
 	if m.Name != folder.name() {
 		return nil, fmt.Errorf("%w: %s describes %s at %v", ErrDamaged, folder.manifestKey(), m.Name, m.At)
+	}
+	if err := m.checkParts(folder); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, folder.manifestKey(), err)
 	}
 	m.folder, m.hash = folder, sha256.Sum256(object.Data)
 	return m, nil

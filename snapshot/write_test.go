@@ -262,7 +262,7 @@ func TestManifestWithoutABuildIsRead(t *testing.T) {
 		t.Fatalf("%s, %v", data, err)
 	}
 	var read Manifest
-	if err := checked.Decode(data, format, &read); err != nil || !reflect.DeepEqual(read, old) {
+	if err := checked.Decode(data, formatFull, &read); err != nil || !reflect.DeepEqual(read, old) {
 		t.Errorf("%+v, %v, want %+v", read, err, old)
 	}
 }

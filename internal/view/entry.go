@@ -25,14 +25,16 @@ type Entry struct {
 	// Kind is empty if the entry could not be read.
 	Kind string `json:"kind,omitzero"`
 	// NextEpoch is the epoch that a seal names.
-	NextEpoch persistence.Epoch             `json:"nextEpoch,omitzero"`
-	First     persistence.TransactionNumber `json:"firstTransaction,omitzero"`
-	Count     int                           `json:"transactionCount"`
-	Time      *time.Time                    `json:"time,omitzero"`
-	Writer    string                        `json:"writer,omitzero"`
-	Prev      string                        `json:"prev,omitzero"`
-	Hash      string                        `json:"hash,omitzero"`
-	Object    string                        `json:"object"`
+	NextEpoch persistence.Epoch `json:"nextEpoch,omitzero"`
+	// Host is where a seal says that the leader of that epoch runs.
+	Host   string                        `json:"host,omitzero"`
+	First  persistence.TransactionNumber `json:"firstTransaction,omitzero"`
+	Count  int                           `json:"transactionCount"`
+	Time   *time.Time                    `json:"time,omitzero"`
+	Writer string                        `json:"writer,omitzero"`
+	Prev   string                        `json:"prev,omitzero"`
+	Hash   string                        `json:"hash,omitzero"`
+	Object string                        `json:"object"`
 	// Bytes is the object's size, RawBytes that of what is packed in it.
 	Bytes    int64 `json:"bytes"`
 	RawBytes int   `json:"rawBytes"`
@@ -105,7 +107,7 @@ func header(ctx context.Context, log *blob.Log, k blob.EntryKey) (*Entry, error)
 // Whole shows an entry with what is in it.
 func Whole(from *blob.Entry) *Entry {
 	e := &Entry{Position: from.Position, Epoch: from.Epoch, Object: blob.Key(from.Epoch, from.Position), Bytes: from.Size(),
-		NextEpoch: from.NextEpoch, Restore: from.Restore, Hash: from.Hash.String(), Transactions: []Transaction{}}
+		NextEpoch: from.NextEpoch, Host: strings.ToValidUTF8(from.Host, "\ufffd"), Restore: from.Restore, Hash: from.Hash.String(), Transactions: []Transaction{}}
 	e.describe(&from.Header)
 	if from.Kind != blob.KindRecords { // what it has is no transaction
 		return e

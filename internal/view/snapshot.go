@@ -16,13 +16,17 @@ type Snapshot struct {
 	Made        time.Time                     `json:"made"`
 	By          string                        `json:"by"`
 	Reason      string                        `json:"reason"`
-	// Bytes is what its parts take in the bucket.
-	Bytes  int64          `json:"bytes"`
-	Counts map[string]int `json:"counts"`
+	// Base is the snapshot that it goes on from; one without is full.
+	Base string `json:"base,omitempty"`
+	// Bytes is what its parts take in the bucket, OwnBytes what those take that were made
+	// for it: the others are older snapshots', too.
+	Bytes    int64          `json:"bytes"`
+	OwnBytes int64          `json:"ownBytes"`
+	Counts   map[string]int `json:"counts"`
 }
 
 // SnapshotOf shows a manifest.
 func SnapshotOf(m *snapshot.Manifest) *Snapshot {
 	return &Snapshot{Name: m.Name, Transaction: m.At.Transaction, Position: m.At.Next - 1, Made: m.Made, By: m.By,
-		Reason: m.Reason, Bytes: m.Bytes(), Counts: m.Counts}
+		Reason: m.Reason, Base: m.Base, Bytes: m.Bytes(), OwnBytes: m.OwnBytes(), Counts: m.Counts}
 }

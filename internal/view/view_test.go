@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,9 +89,14 @@ func TestTransactionsThatCantBeShown(t *testing.T) {
 func TestSnapshotOf(t *testing.T) {
 	m := &snapshot.Manifest{Name: "n", At: persistence.Point{Next: 8, Transaction: 41}, Made: time.UnixMilli(1700000000000).UTC(), By: "h", Reason: "r",
 		Counts: map[string]int{"tasks": 2}, Parts: []snapshot.Part{{Bytes: 5}, {Bytes: 6}}}
-	want := `{"name":"n","transaction":41,"position":7,"made":"2023-11-14T22:13:20Z","by":"h","reason":"r","bytes":11,"counts":{"tasks":2}}`
+	want := `{"name":"n","transaction":41,"position":7,"made":"2023-11-14T22:13:20Z","by":"h","reason":"r","bytes":11,"ownBytes":11,"counts":{"tasks":2}}`
 	if got, err := schema.ToJSON(SnapshotOf(m)); err != nil || string(got) != want {
 		t.Errorf("%v\n%s\nwant\n%s", err, got, want)
+	}
+	m.Base, m.Parts[0].Object = "b", "snapshot/b/part-00000"
+	want = strings.Replace(strings.Replace(want, `"bytes"`, `"base":"b","bytes"`, 1), `"ownBytes":11`, `"ownBytes":6`, 1)
+	if got, err := schema.ToJSON(SnapshotOf(m)); err != nil || string(got) != want {
+		t.Errorf("incremental: %v\n%s\nwant\n%s", err, got, want)
 	}
 }
 
