@@ -27,6 +27,34 @@ func TestCellIsMadeOnce(t *testing.T) {
 	}
 }
 
+// Whoever opens while another makes the cell, and leads, has read that there is none, and
+// then finds a log.
+func TestCellThatIsMadeMeanwhileIsNotDamaged(t *testing.T) {
+	for _, readOnly := range []bool{false, true} {
+		c := newCell(t)
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.List, Key: memdriver.Is(logPrefix), Times: 1,
+			Do: memdriver.Before(func(string) { c.leader(1).write("a") })})
+		l, err := Open(c.ctx, c.bucket(), Options{ReadOnly: readOnly})
+		if err != nil {
+			t.Errorf("read-only %t: %v", readOnly, err)
+		} else if want := c.open(Options{ReadOnly: true}).Cell(); l.Cell() != want {
+			t.Errorf("read-only %t: %+v, want %+v", readOnly, l.Cell(), want)
+		}
+	}
+}
+
+// Whether it was made meanwhile could not be read: that is no damage.
+func TestCellThatCouldNotBeReadAgainIsNotDamaged(t *testing.T) {
+	c := newCell(t)
+	c.mem.Inject(memdriver.Fault{Operation: memdriver.List, Key: memdriver.Is(logPrefix), Times: 1, Do: memdriver.Before(func(string) {
+		c.leader(1)
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Get, Key: memdriver.Is(cellKey), Times: 1, Do: memdriver.Fail})
+	})})
+	if _, err := Open(c.ctx, c.bucket(), Options{}); err == nil || errors.Is(err, ErrDamaged) {
+		t.Errorf("%v, want the store's error", err)
+	}
+}
+
 func TestReadOnlyMakesNoCell(t *testing.T) {
 	c := newCell(t)
 	if _, err := Open(c.ctx, c.bucket(), Options{ReadOnly: true}); !errors.Is(err, ErrNoCell) {

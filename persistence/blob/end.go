@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/internal/mutation"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/snapshot"
@@ -36,7 +38,10 @@ func (r *Reader) confirmEnd(ctx context.Context, fault error) error {
 	if err != nil {
 		return err
 	}
-	if evidence != "" || fault != nil {
+	if mutation.On(mutation.NoEndCheck) {
+		evidence = ""
+	}
+	if (evidence != "" || fault != nil) && !mutation.On(mutation.NoSecondGet) {
 		r.fetch.drop() // what is asked for now must be answered now
 		got := r.fetch.get(ctx, r.at.Epoch, r.at.Next)
 		r.fetch.drop()
@@ -46,6 +51,9 @@ func (r *Reader) confirmEnd(ctx context.Context, fault error) error {
 		case got.err != nil && !errors.Is(got.err, bucket.ErrNotExist) && !errors.Is(got.err, ErrDamaged):
 			return got.err
 		}
+	}
+	if fault == nil && evidence == "" && (mutation.On(mutation.NoLookAtTheEnd) || mutation.On(mutation.NoLook)) {
+		return nil
 	}
 	if err := r.look(ctx); err != nil {
 		return err
@@ -110,6 +118,9 @@ func (l *Log) durable(ctx context.Context) persistence.Position {
 // shows that an entry of the writer had been where the seal is (protocol §9.5):
 // then an object was lost, and a late seal took its place.
 func (r *Reader) checkBeyondSeal(ctx context.Context, seal *Entry) error {
+	if mutation.On(mutation.NoListBeyondSeals) {
+		return nil
+	}
 	evidence, err := r.log.beyond(ctx, epochPrefix(seal.Epoch), seal.Epoch, seal.Position)
 	if err != nil || evidence == "" {
 		return err
@@ -119,8 +130,43 @@ func (r *Reader) checkBeyondSeal(ctx context.Context, seal *Entry) error {
 	if err := r.look(ctx); err != nil {
 		return err
 	}
+	return r.sealInAHole(evidence)
+}
+
+// checkOwnSeal makes sure, once the reader's own seal is where the reader stands, that it
+// has ended the log (protocol §6.3, §9.5): it is not on a key that was collected, which the
+// look tells, and not in the place of an entry that was lost, which what lies beyond it
+// tells. Both are asked at once: the seal is there, so nothing that either tells of can
+// begin after it.
+func (r *Reader) checkOwnSeal(ctx context.Context) error {
+	var evidence string
+	var listErr error
+	var listing sync.WaitGroup
+	if !mutation.On(mutation.NoListBeyondSeals) {
+		listing.Go(func() {
+			evidence, listErr = r.log.beyond(ctx, epochPrefix(r.at.Epoch), r.at.Epoch, r.at.Next)
+		})
+	}
+	var err error
+	if !mutation.On(mutation.NoLookAfterTheSeal) && !mutation.On(mutation.NoLook) {
+		err = r.look(ctx)
+	}
+	listing.Wait()
+	switch {
+	case err != nil:
+		return err
+	case listErr != nil:
+		return listErr
+	case evidence != "":
+		return r.sealInAHole(evidence)
+	}
+	return nil
+}
+
+// sealInAHole says that the seal where the reader stands is where an entry had been.
+func (r *Reader) sealInAHole(evidence string) error {
 	r.log.metrics.damaged.Inc()
-	return &DamageError{Key(seal.Epoch, seal.Position), fmt.Errorf("a seal is here, but %s shows that an entry was", evidence)}
+	return &DamageError{Key(r.at.Epoch, r.at.Next), fmt.Errorf("a seal is here, but %s shows that an entry was", evidence)}
 }
 
 // beyond looks among the objects with the prefix that come after (epoch, position)
@@ -175,9 +221,14 @@ func (r *Reader) look(ctx context.Context) error {
 	}
 	newest := names[len(names)-1]
 	if !r.fits(newest) {
-		if bad := r.bad[newest]; bad != nil {
+		// A manifest that came late, behind the newest, is tried before anything is refused.
+		untried := slices.ContainsFunc(names, func(n snapshot.Name) bool { return r.bad[n] == nil })
+		if bad := r.bad[newest]; bad != nil && !untried {
 			clear(r.bad) // it may have been put right when this is tried again
 			return &DamageError{newest.ManifestKey(), fmt.Errorf("%w, and the log from %v does not reach it", bad, r.at)}
+		}
+		if r.stretch != nil {
+			return errBeginAgain // the snapshot may be of what comes after the stretch
 		}
 		r.log.metrics.restarts.Inc()
 		r.log.options.Logger.Info("a newer snapshot is off this reader's chain, beginning again from it",
@@ -190,13 +241,14 @@ func (r *Reader) look(ctx context.Context) error {
 
 // rebase makes a manifest on the reader's own chain the one in hand.
 func (r *Reader) rebase(name snapshot.Name) {
-	r.trail = append([]persistence.Hash(nil), r.trail[name.Position-r.trailFrom:]...)
+	r.trail = append([]passed(nil), r.trail[name.Position-r.trailFrom:]...)
 	r.base, r.trailFrom = &name, name.Position
+	r.noteBacklog()
 }
 
 func (r *Reader) fits(name snapshot.Name) bool {
 	if name.Position < r.trailFrom || name.Position >= r.at.Next {
 		return false
 	}
-	return name.Fits(r.trail[name.Position-r.trailFrom])
+	return name.Fits(r.trail[name.Position-r.trailFrom].hash) || mutation.On(mutation.PositionFitsTheChain)
 }

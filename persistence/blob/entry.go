@@ -2,6 +2,7 @@ package blob
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/scheduler-store/scheduler-store/encryption"
 	"github.com/scheduler-store/scheduler-store/internal/packed"
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
@@ -20,7 +22,7 @@ import (
 //	  8  format version                           2
 //	 10  kind                                     1
 //	 11  compression of the body                  1
-//	 12  flags, none known yet: zero              4
+//	 12  flags: see flagHost                      4
 //	 16  position                                 8
 //	 24  epoch                                    8
 //	 32  writer                                  16
@@ -43,6 +45,13 @@ const (
 	headerCRC     = 148
 	formatVersion = 1
 )
+
+// flagHost tells that a seal's body goes on with the host of the leader that it names.
+// It is informative; seals of older versions have none.
+const flagHost = 1 << 0
+
+// maxHost bounds that name, in bytes: so no seal is larger than MaxSeal.
+const maxHost = 255
 
 var (
 	magic      = [8]byte{'S', 'S', 'L', 'O', 'G', 'E', 'N', 'T'}
@@ -95,6 +104,8 @@ type Header struct {
 	Count int
 	// Time is the writer's wall clock; informative.
 	Time time.Time
+	// namesHost tells that a seal says the host of the leader that it names.
+	namesHost bool
 	// RawSize and BodySize are the body's bytes unpacked and as stored.
 	RawSize, BodySize int
 	Compression       packed.Compression
@@ -111,8 +122,10 @@ type Entry struct {
 	Hash persistence.Hash
 	// Records are the transactions of an entry of KindRecords.
 	Records [][]byte
-	// NextEpoch is the epoch that a seal names.
+	// NextEpoch is the epoch that a seal names, Host the host of its leader; empty if that
+	// is not known.
 	NextEpoch persistence.Epoch
+	Host      string
 	// Restore is what an entry of KindRestore names; nil for others.
 	Restore *Restore
 }
@@ -123,7 +136,7 @@ var ErrNewerFormat = persistence.ErrNewerFormat
 // encode makes an entry's object of its header and its body's raw bytes; it sets
 // the header's sizes and hashes.
 func encode(c *packed.Codec, h *Header, raw []byte) (object []byte, hash persistence.Hash) {
-	object = append(make([]byte, headerSize, headerSize+len(raw)), raw...)
+	object = append(make([]byte, headerSize, headerSize+len(raw)+encryption.Overhead), raw...)
 	object = h.pack(c, object)
 	return object, h.put(object)
 }
@@ -133,7 +146,9 @@ func encode(c *packed.Codec, h *Header, raw []byte) (object []byte, hash persist
 // packed.MaxRaw raw bytes could not be read again: callers let none come to be.
 func (h *Header) pack(c *packed.Codec, object []byte) []byte {
 	h.RawSize = len(object) - headerSize
-	object, h.Compression = c.Pack(object, headerSize)
+	if h.Kind != KindSeal { // which anyone who follows must be able to read
+		object, h.Compression = c.Pack(object, headerSize)
+	}
 	body := object[headerSize:]
 	h.BodySize, h.BodyHash = len(body), sha256.Sum256(body)
 	return object
@@ -144,7 +159,7 @@ func (h *Header) put(b []byte) persistence.Hash {
 	copy(b, magic[:])
 	binary.BigEndian.PutUint16(b[8:], formatVersion)
 	b[10], b[11] = byte(h.Kind), byte(h.Compression)
-	binary.BigEndian.PutUint32(b[12:], 0)
+	binary.BigEndian.PutUint32(b[12:], h.flags())
 	binary.BigEndian.PutUint64(b[16:], uint64(h.Position))
 	binary.BigEndian.PutUint64(b[24:], uint64(h.Epoch))
 	copy(b[32:], h.Writer[:])
@@ -158,6 +173,13 @@ func (h *Header) put(b []byte) persistence.Hash {
 	copy(b[116:], h.BodyHash[:])
 	binary.BigEndian.PutUint32(b[headerCRC:], crc32.Checksum(b[:headerCRC], castagnoli))
 	return sha256.Sum256(b[:headerSize])
+}
+
+func (h *Header) flags() uint32 {
+	if h.namesHost {
+		return flagHost
+	}
+	return 0
 }
 
 // decodeHeader reads a header and checks all of it that can be checked alone.
@@ -178,8 +200,13 @@ func decodeHeader(b []byte) (h Header, err error) {
 	} else if v == 0 {
 		return h, errors.New("entry format is 0")
 	}
-	if flags := binary.BigEndian.Uint32(b[12:]); flags != 0 {
-		return h, fmt.Errorf("%w: entry has unknown flags %#x", ErrNewerFormat, flags)
+	flags := binary.BigEndian.Uint32(b[12:])
+	known := uint32(0)
+	if Kind(b[10]) == KindSeal {
+		known = flagHost
+	}
+	if unknown := flags &^ known; unknown != 0 {
+		return h, fmt.Errorf("%w: entry has unknown flags %#x", ErrNewerFormat, unknown)
 	}
 	h = Header{
 		Kind:        Kind(b[10]),
@@ -190,11 +217,12 @@ func decodeHeader(b []byte) (h Header, err error) {
 		Committed:   persistence.Position(binary.BigEndian.Uint64(b[80:])),
 		First:       persistence.TransactionNumber(binary.BigEndian.Uint64(b[88:])),
 		Time:        time.UnixMilli(int64(binary.BigEndian.Uint64(b[104:]))).UTC(),
+		namesHost:   flags&flagHost != 0,
 		Compression: packed.Compression(b[11]),
 		BodyHash:    persistence.Hash(b[116:148]),
 	}
 	count, raw, body := binary.BigEndian.Uint32(b[96:]), binary.BigEndian.Uint32(b[100:]), binary.BigEndian.Uint32(b[112:])
-	if count > math.MaxInt32 || raw > packed.MaxRaw || body > packed.MaxRaw {
+	if count > math.MaxInt32 || raw > packed.MaxRaw || body > packed.MaxBody {
 		return h, fmt.Errorf("header's counts are too large: %d transactions, %d bytes, %d stored", count, raw, body)
 	}
 	h.Count, h.RawSize, h.BodySize = int(count), int(raw), int(body)
@@ -202,8 +230,9 @@ func decodeHeader(b []byte) (h Header, err error) {
 }
 
 // decode reads an entry's object and checks everything that can be checked
-// without its neighbours. Its errors say what is wrong, not with which object.
-func decode(c *packed.Codec, object []byte) (*Entry, error) {
+// without its neighbours. Its errors say what is wrong, not with which object; see
+// packed.Codec.Unpack for those that are no damage.
+func decode(ctx context.Context, c *packed.Codec, object []byte) (*Entry, error) {
 	h, err := decodeHeader(object)
 	if err != nil {
 		return nil, err
@@ -216,7 +245,7 @@ func decode(c *packed.Codec, object []byte) (*Entry, error) {
 		return nil, fmt.Errorf("body's SHA-256 is %s, want %s", got, h.BodyHash)
 	}
 	e := &Entry{Header: h, Hash: sha256.Sum256(object[:headerSize])}
-	raw, err := c.Unpack(body, h.Compression, h.RawSize)
+	raw, err := c.Unpack(ctx, body, h.Compression, h.RawSize)
 	if err != nil {
 		return nil, err
 	}
@@ -238,15 +267,20 @@ func decode(c *packed.Codec, object []byte) (*Entry, error) {
 	return e, nil
 }
 
-// A seal's body is the next epoch, 8 bytes.
-func sealBody(next persistence.Epoch) []byte {
-	return binary.BigEndian.AppendUint64(nil, uint64(next))
+// A seal's body is the next epoch, 8 bytes, and with flagHost the host of its leader.
+func sealBody(next persistence.Epoch, host string) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(next)), host...)
 }
 
 func (e *Entry) decodeSeal(raw []byte) error {
-	if len(raw) != 8 || e.Count != 0 {
-		return fmt.Errorf("seal with a body of %d bytes and %d transactions, want 8 and none", len(raw), e.Count)
+	host := 0
+	if e.namesHost {
+		host = len(raw) - 8
 	}
+	if host < 0 || host > maxHost || len(raw) != 8+host || e.Count != 0 {
+		return fmt.Errorf("seal with a body of %d bytes and %d transactions, want 8, %d at most for a host if it names one, and none", len(raw), e.Count, maxHost)
+	}
+	e.Host = string(raw[8:])
 	if e.NextEpoch = persistence.Epoch(binary.BigEndian.Uint64(raw)); e.NextEpoch <= e.Epoch {
 		return fmt.Errorf("seal of epoch %d names epoch %d, which is not larger", e.Epoch, e.NextEpoch)
 	}

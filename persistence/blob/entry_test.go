@@ -48,7 +48,7 @@ func TestEntryComesBackAsItWas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, object, hash := sample(t, c, records...)
-			e, err := decode(c, object)
+			e, err := decode(t.Context(), c, object)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,8 +70,8 @@ func TestEntryComesBackAsItWas(t *testing.T) {
 func TestSealComesBackAsItWas(t *testing.T) {
 	c := testCodec(t)
 	h := Header{Kind: KindSeal, Position: 9, Epoch: 3, Writer: persistence.NewWriterID(), Committed: 9, First: 50, Time: time.UnixMilli(1).UTC()}
-	object, _ := encode(c, &h, sealBody(4))
-	e, err := decode(c, object)
+	object, _ := encode(c, &h, sealBody(4, ""))
+	e, err := decode(t.Context(), c, object)
 	if err != nil || e.NextEpoch != 4 || e.Header != h {
 		t.Fatalf("%+v, %v", e, err)
 	}
@@ -79,9 +79,58 @@ func TestSealComesBackAsItWas(t *testing.T) {
 	if got := e.after(); !reflect.DeepEqual(got, want) {
 		t.Errorf("goes on at %v, want %v", got, want)
 	}
-	object, _ = encode(c, &h, sealBody(3))
-	if _, err := decode(c, object); err == nil {
+	object, _ = encode(c, &h, sealBody(3, ""))
+	if _, err := decode(t.Context(), c, object); err == nil {
 		t.Error("a seal that names its own epoch was accepted")
+	}
+}
+
+// Seals name the host of the leader; those of older versions, which have no flag, do not.
+func TestSealNamesItsHost(t *testing.T) {
+	c := testCodec(t)
+	decoded := func(h Header, body []byte) (*Entry, error) {
+		object, _ := encode(c, &h, body)
+		return decode(t.Context(), c, object)
+	}
+	seal := Header{Kind: KindSeal, Position: 9, Epoch: 3, First: 50, Time: time.UnixMilli(1).UTC(), namesHost: true}
+	longest := strings.Repeat("h", maxHost)
+	for _, host := range []string{"", "host-1.example.org", longest} {
+		if e, err := decoded(seal, sealBody(4, host)); err != nil || e.Host != host || e.NextEpoch != 4 || e.Size() > MaxSeal {
+			t.Errorf("%q: %+v, %v", host, e, err)
+		}
+	}
+	if _, err := decoded(seal, sealBody(4, longest+"h")); err == nil {
+		t.Error("a host of any length was accepted")
+	}
+	if _, err := decoded(seal, sealBody(4, "")[:7]); err == nil {
+		t.Error("half a seal was accepted")
+	}
+	old := seal
+	old.namesHost = false
+	if _, err := decoded(old, sealBody(4, "host")); err == nil {
+		t.Error("a host without its flag was accepted")
+	}
+	records := Header{Kind: KindRecords, First: 1, Count: 1, Time: seal.Time, namesHost: true}
+	if _, err := decoded(records, packed.AppendRecord(nil, []byte("a"))); err == nil {
+		t.Error("records that name a host were accepted")
+	}
+	// The next flag is a newer version's.
+	object, _ := encode(c, &seal, sealBody(4, "host"))
+	binary.BigEndian.PutUint32(object[12:], flagHost|flagHost<<1)
+	binary.BigEndian.PutUint32(object[headerCRC:], crc32.Checksum(object[:headerCRC], castagnoli))
+	if _, err := decode(t.Context(), c, object); !errors.Is(err, ErrNewerFormat) || !strings.Contains(err.Error(), "0x2") {
+		t.Errorf("an unknown flag: %v", err)
+	}
+}
+
+func TestLeadersSealsSayWhereTheyRun(t *testing.T) {
+	c := newCell(t)
+	for epoch, host := range []string{"host-1", "", strings.Repeat("h", 300)} {
+		p := c.processWith(Options{Host: host}).lead(persistence.Epoch(epoch + 1))
+		e, err := p.log.read(c.ctx, persistence.Epoch(epoch), persistence.Position(epoch))
+		if err != nil || e.Host != host[:min(len(host), maxHost)] {
+			t.Errorf("%q: %+v, %v", host, e, err)
+		}
 	}
 }
 
@@ -90,17 +139,17 @@ func TestEveryWrongBitOfAnEntryIsFound(t *testing.T) {
 	_, object, _ := sample(t, c, bytes.Repeat([]byte("abcdefgh"), 60), []byte("x"))
 	for bit := range len(object) * 8 {
 		object[bit/8] ^= 1 << (bit % 8)
-		if _, err := decode(c, object); err == nil {
+		if _, err := decode(t.Context(), c, object); err == nil {
 			t.Errorf("bit %d of byte %d flipped: no error", bit%8, bit/8)
 		}
 		object[bit/8] ^= 1 << (bit % 8)
 	}
 	for n := range object {
-		if _, err := decode(c, object[:n]); err == nil {
+		if _, err := decode(t.Context(), c, object[:n]); err == nil {
 			t.Errorf("cut after %d bytes: no error", n)
 		}
 	}
-	if _, err := decode(c, append(object, 0)); err == nil {
+	if _, err := decode(t.Context(), c, append(object, 0)); err == nil {
 		t.Error("a byte too many: no error")
 	}
 }
@@ -110,7 +159,7 @@ func TestEntryOfANewerVersionIsNotCalledDamaged(t *testing.T) {
 	_, object, _ := sample(t, c, []byte("a"))
 	object[9] = formatVersion + 1
 	putCRC(object)
-	_, err := decode(c, object)
+	_, err := decode(t.Context(), c, object)
 	if !errors.Is(err, ErrNewerFormat) {
 		t.Fatalf("%v, want %v", err, ErrNewerFormat)
 	}
@@ -126,15 +175,27 @@ func TestEntryOfANewerVersionIsNotCalledDamaged(t *testing.T) {
 func TestWhatANewerVersionMayAddIsRefused(t *testing.T) {
 	c := testCodec(t)
 	for name, change := range map[string]func([]byte){
-		"a flag": func(object []byte) { object[15] = 1 },
-		"a kind": func(object []byte) { object[10] = 77 },
+		"a flag":                   func(object []byte) { object[15] = 1 },
+		"a kind":                   func(object []byte) { object[10] = 77 },
+		"a compression":            func(object []byte) { object[11] = 2 },
+		"a compression, encrypted": func(object []byte) { object[11] = 0x82 },
 	} {
 		_, object, _ := sample(t, c, []byte("a"))
 		change(object)
 		putCRC(object)
-		if _, err := decode(c, object); !errors.Is(err, ErrNewerFormat) {
+		if _, err := decode(t.Context(), c, object); !errors.Is(err, ErrNewerFormat) {
 			t.Errorf("%s: %v, want %v", name, err, ErrNewerFormat)
 		}
+	}
+}
+
+// The largest entry that there may be is one that is encrypted and can't be compressed.
+func TestLargestEntryIsInItsBounds(t *testing.T) {
+	h := Header{Kind: KindRecords, Count: 1, RawSize: packed.MaxRaw, BodySize: packed.MaxBody, Compression: packed.Encrypted}
+	b := make([]byte, headerSize)
+	h.put(b)
+	if _, err := decodeHeader(b); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -161,14 +222,14 @@ func TestHeaderThatLiesIsRefused(t *testing.T) {
 			_, object, _ := sample(t, c, records...)
 			change(object)
 			putCRC(object)
-			if _, err := decode(c, object); err == nil {
+			if _, err := decode(t.Context(), c, object); err == nil {
 				t.Errorf("%s: no error", name)
 			}
 		}
 	}
 	h := Header{Kind: KindRecords, Position: 1, Epoch: 1, First: 1, Time: time.UnixMilli(0)}
 	object, _ := encode(c, &h, nil)
-	if _, err := decode(c, object); err == nil {
+	if _, err := decode(t.Context(), c, object); err == nil {
 		t.Error("an entry without records was accepted")
 	}
 }
@@ -176,26 +237,6 @@ func TestHeaderThatLiesIsRefused(t *testing.T) {
 // putCRC makes the header's checksum right again after a change.
 func putCRC(object []byte) {
 	binary.BigEndian.PutUint32(object[headerCRC:], crc32.Checksum(object[:headerCRC], castagnoli))
-}
-
-func FuzzDecode(f *testing.F) {
-	c := testCodec(f)
-	_, object, _ := sample(f, c, bytes.Repeat([]byte("abcdefgh"), 60))
-	f.Add(object, true)
-	f.Add(object[:headerSize], true)
-	restore := goodRestore()
-	f.Add(sampleRestore(f, c, &restore, nil), true)
-	f.Add([]byte(nil), false)
-	f.Fuzz(func(t *testing.T, object []byte, fix bool) {
-		if fix && len(object) >= headerSize { // get behind the checksum
-			putCRC(object)
-		}
-		if e, err := decode(c, object); err == nil && len(e.Records) != e.Count && e.Kind == KindRecords {
-			t.Errorf("%d records, header says %d", len(e.Records), e.Count)
-		} else if err == nil && (e.Kind == KindRestore) != (e.Restore != nil && e.Count == 1 && e.Records == nil) {
-			t.Errorf("%v of %d transactions with %d records and %+v", e.Kind, e.Count, len(e.Records), e.Restore)
-		}
-	})
 }
 
 func TestKeysComeBackAsTheyWere(t *testing.T) {

@@ -23,6 +23,8 @@ var (
 	// ErrCollected: transactions that far back are covered by a snapshot, and their
 	// entries are no longer in the log.
 	ErrCollected = errors.New("no longer in the log")
+	// ErrNotYet: the log ends before that place.
+	ErrNotYet = errors.New("not in the log yet")
 	// ErrTooLarge: a record is larger than an entry may be.
 	ErrTooLarge = errors.New("record too large")
 )

@@ -175,9 +175,7 @@ func (f *fetcher) fetch(ctx context.Context, epoch persistence.Epoch, position p
 	if got.came = time.Now(); got.err != nil || got.entry.Kind != KindRecords {
 		return got
 	}
-	e := got.entry
-	got.apply, got.err = f.consumer.Prepare(persistence.Batch{Object: Key(epoch, position), Records: e.Records,
-		First: e.First, Position: position, Epoch: epoch, Time: e.Time})
+	got.apply, got.err = f.consumer.Prepare(got.entry.batch())
 	if got.err != nil {
 		got.err = fmt.Errorf("%w: %s: %w", ErrReplay, Key(epoch, position), got.err)
 	}

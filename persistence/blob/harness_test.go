@@ -182,8 +182,23 @@ func (p *process) snapshot() snapshot.Name {
 	p.state.mu.Lock()
 	records := slices.Clone(p.state.records)
 	p.state.mu.Unlock()
+	return p.writeSnapshot(nil, records)
+}
+
+// incremental makes a snapshot that goes on from another with some records.
+func (p *process) incremental(base snapshot.Name, since ...string) snapshot.Name {
+	p.Helper()
+	from, err := snapshot.Read(p.ctx, p.log.bucket, p.log.cell.ID, base)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return p.writeSnapshot(from, since)
+}
+
+func (p *process) writeSnapshot(base *snapshot.Manifest, records []string) snapshot.Name {
+	p.Helper()
 	m, err := snapshot.Write(p.ctx, p.log.bucket, p.log.codec, snapshot.Source{Cell: p.log.cell.ID, At: p.reader.at,
-		Records: each(records), By: "test"}, 2)
+		Base: base, Records: each(records), By: "test"}, 2)
 	if err != nil {
 		p.Fatal(err)
 	}

@@ -165,6 +165,26 @@ func TestSealOnACollectedKeyIsVoid(t *testing.T) {
 	})
 }
 
+// All looks were right, then the seal's PUT is slow: p is written, acknowledged and lost
+// by an accident before it lands in the hole. What lies beyond it shows it, to the leader
+// itself and to all who come after (model: M-own-seal-not-crossed).
+func TestOwnSealInALostEntrysPlaceIsDamage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		leader := c.leader(1).write("a")
+		candidate := c.process()
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Is(Key(1, 2)), Times: 1, Do: memdriver.Before(func(string) {
+			leader.writeApart(3)
+			c.mem.Remove(Key(1, 2))
+		})})
+		_, err := candidate.reader.Lead(c.ctx, 2, persistence.NewWriterID())
+		if damage, ok := errors.AsType[*DamageError](err); !ok || damage.Object != Key(1, 2) {
+			t.Fatalf("%v, want that %s is damaged", err, Key(1, 2))
+		}
+		c.mustRefuse(Key(1, 2))
+	})
+}
+
 // A slow reader meets a void seal at the newest snapshot's position: its chain is
 // false there, and the hash shows it, where the position would not (H1-chain).
 func TestFalseBranchIsLeft(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/encryption"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
 	"github.com/scheduler-store/scheduler-store/internal/packed"
 	"github.com/scheduler-store/scheduler-store/persistence"
@@ -42,8 +43,14 @@ type Options struct {
 	// Prefetch is the number of requests for entries that a recovery has on their way
 	// at once; default 64.
 	Prefetch int
+	// Key unwraps the cell's data keys; nil where nothing is encrypted. A cell that has no
+	// data key gets its first, unless ReadOnly: what is written from then on is encrypted.
+	Key *encryption.Keeper
 	// Hedge says whether a PUT or GET of an entry that is slow is sent once more.
-	Hedge  bucket.Hedging
+	Hedge bucket.Hedging
+	// Host is what the seals of this process say of where it runs; it is there for people,
+	// and may be empty.
+	Host   string
 	Logger *slog.Logger
 	// Registerer takes the log's metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
@@ -105,7 +112,7 @@ func Open(ctx context.Context, b *bucket.Bucket, options Options) (*Log, error) 
 		return nil, err
 	}
 	l := &Log{bucket: b, options: options.withDefaults(), codec: codec, hedger: bucket.NewHedger(b, options.Hedge)}
-	object, err := l.openCell(ctx)
+	object, found, err := l.openCell(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -123,31 +130,69 @@ func Open(ctx context.Context, b *bucket.Bucket, options Options) (*Log, error) 
 			return nil, err
 		}
 	}
+	if err := l.openKeys(ctx, found); err != nil {
+		return nil, err
+	}
 	l.metrics = newMetrics(options.Registerer)
+	l.codec.Keys().Register(options.Registerer)
 	return l, nil
 }
 
-func (l *Log) openCell(ctx context.Context) (bucket.Object, error) {
-	object, err := l.bucket.Get(ctx, cellKey)
+// openKeys opens the data keys, and says what is encrypted from now on.
+func (l *Log) openKeys(ctx context.Context, found bool) error {
+	logger := l.options.Logger
+	keys, made, err := encryption.Open(ctx, l.bucket, l.cell.ID, l.options.Key, false)
+	if err == nil && keys.Newest() == 0 && l.options.Key != nil && !l.options.ReadOnly {
+		if found {
+			err = l.checkKeys(ctx, keys)
+		}
+		if err == nil {
+			keys, made, err = encryption.Open(ctx, l.bucket, l.cell.ID, l.options.Key, true)
+		}
+	}
+	if err != nil {
+		return keyDamage(err)
+	}
+	switch newest := keys.Newest(); {
+	case made && found:
+		logger.Warn("what is written from now on is encrypted; what is there stays as it is. Processes that run without a key must be started again with one", "key", newest, "keeper", l.options.Key.Name())
+	case newest > 0:
+		logger.Info("what is written is encrypted", "key", newest, "keeper", l.options.Key.Name())
+	case l.options.Key != nil:
+		logger.Warn("a key was given, but nothing is encrypted yet: that begins when the store is opened for writing with it", "keeper", l.options.Key.Name())
+	}
+	l.codec = l.codec.WithKeys(keys)
+	return nil
+}
+
+// openCell reads cell.json, or makes it; found tells whether it was there.
+func (l *Log) openCell(ctx context.Context) (object bucket.Object, found bool, err error) {
+	object, err = l.bucket.Get(ctx, cellKey)
 	if !errors.Is(err, bucket.ErrNotExist) {
-		return object, err
+		return object, true, err
 	}
 	if err := l.refuseOrphans(ctx); err != nil {
-		return object, err
+		// Another process may have made the cell, and led, since it was found absent.
+		again, missing := l.bucket.Get(ctx, cellKey)
+		if errors.Is(missing, bucket.ErrNotExist) {
+			return object, false, err
+		}
+		return again, true, missing
 	}
 	if l.options.ReadOnly {
-		return object, fmt.Errorf("%w: %s has no %s; check the URL, or make a cell with 'serve' or 'apply'", ErrNoCell, l.bucket.Name(), cellKey)
+		return object, false, fmt.Errorf("%w: %s has no %s; check the URL, or make a cell with 'serve' or 'apply'", ErrNoCell, l.bucket.Name(), cellKey)
 	}
 	data, err := checked.Encode(&Cell{Format: cellFormat, ID: persistence.NewWriterID().String(), Window: Window,
 		Made: time.Now().UTC().Truncate(time.Millisecond)})
 	if err != nil {
-		return object, err
+		return object, false, err
 	}
 	version, err := l.bucket.Create(ctx, cellKey, data)
 	if errors.Is(err, bucket.ErrExists) {
-		return l.bucket.Get(ctx, cellKey)
+		object, err = l.bucket.Get(ctx, cellKey)
+		return object, true, err
 	}
-	return bucket.Object{Data: data, Version: version}, err
+	return bucket.Object{Data: data, Version: version}, false, err
 }
 
 // refuseOrphans keeps a place from being taken for free where a cell has lost its
@@ -168,31 +213,11 @@ func (l *Log) Cell() Cell { return l.cell }
 // Bucket is the bucket that the log is in.
 func (l *Log) Bucket() *bucket.Bucket { return l.bucket }
 
-// Codec is what packs the log's records; snapshots share it.
+// Codec is what packs the log's records, with the cell's keys; snapshots share it.
 func (l *Log) Codec() *packed.Codec { return l.codec }
 
 // origin is the point before the first entry.
 func (l *Log) origin() persistence.Point { return persistence.Point{Hash: l.cellHash} }
-
-// Get reads one entry, checked by itself only. It takes the entry from the
-// newest epoch that has one at the position: the one in the history, unless a
-// writer that was deposed left something beyond its seal.
-func (l *Log) Get(ctx context.Context, position persistence.Position) (*Entry, string, error) {
-	keys, err := l.Keys(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	i := slices.IndexFunc(keys, func(k EntryKey) bool { return k.Position == position })
-	if i < 0 {
-		return nil, "", fmt.Errorf("no entry at position %d: %w", position, bucket.ErrNotExist)
-	}
-	for j := i + 1; j < len(keys) && keys[j].Position == position; j++ {
-		i = j
-	}
-	key := Key(keys[i].Epoch, position)
-	entry, err := l.read(ctx, keys[i].Epoch, position)
-	return entry, key, err
-}
 
 // EntryKey is where an entry lies, and its size in bytes.
 type EntryKey struct {
@@ -236,7 +261,7 @@ func (l *Log) Headers(ctx context.Context, keys []EntryKey) iter.Seq2[Header, er
 	}
 }
 
-// header reads an entry's header only.
+// header reads an entry's header only. Errors match those of read.
 func (l *Log) header(ctx context.Context, epoch persistence.Epoch, position persistence.Position) (Header, error) {
 	key := Key(epoch, position)
 	data, err := l.bucket.GetRange(ctx, key, 0, headerSize)
@@ -244,6 +269,9 @@ func (l *Log) header(ctx context.Context, epoch persistence.Epoch, position pers
 		return Header{}, err
 	}
 	h, err := decodeHeader(data)
+	if errors.Is(err, ErrNewerFormat) {
+		return h, fmt.Errorf("%s: %w", key, err)
+	}
 	if err == nil {
 		err = h.checkPlace(epoch, position)
 	}
@@ -267,8 +295,8 @@ func (l *Log) read(ctx context.Context, epoch persistence.Epoch, position persis
 	if err != nil {
 		return nil, err
 	}
-	e, err := decode(l.codec, object.Data)
-	if errors.Is(err, ErrNewerFormat) {
+	e, err := decode(ctx, l.codec, object.Data)
+	if errors.Is(err, ErrNewerFormat) || errors.Is(err, encryption.ErrLocked) {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	if err == nil {
@@ -299,6 +327,12 @@ func (h *Header) checkChain(at persistence.Point) error {
 		return fmt.Errorf("says that %d positions are durable, it can't know of more than %d", h.Committed, h.Position)
 	}
 	return nil
+}
+
+// batch is the entry's records as a consumer takes them.
+func (e *Entry) batch() persistence.Batch {
+	return persistence.Batch{Object: Key(e.Epoch, e.Position), Records: e.Records, First: e.First, Position: e.Position,
+		Epoch: e.Epoch, Time: e.Time}
 }
 
 // after is the point behind an entry.

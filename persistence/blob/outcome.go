@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/internal/mutation"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/snapshot"
 )
@@ -23,10 +24,14 @@ func (w *Writer) end(cause error) {
 	w.stop(cause)
 	w.uploads.Wait()
 
+	gap := w.gap()
 	for _, u := range w.flight {
 		outcome := persistence.ErrUnknown
-		if u.position() >= shutOut {
+		switch {
+		case u.position() >= shutOut:
 			outcome = persistence.ErrDeposed
+		case u.position() >= gap:
+			outcome = persistence.ErrNotCommitted
 		}
 		tell(u.records, &commitError{outcome, cause})
 	}
@@ -36,6 +41,22 @@ func (w *Writer) end(cause error) {
 	w.log.metrics.queueBytes.Set(0)
 	w.log.metrics.ended.WithLabelValues(endReason(shutOut, cause)).Inc()
 	close(w.done)
+}
+
+// gap is the first position of which it is sure that nothing landed there, and so never
+// will: nobody else has this epoch's keys but for a seal. The history goes on elsewhere
+// then, whatever landed behind the gap. It needs all uploads to have ended.
+func (w *Writer) gap() persistence.Position {
+	for len(w.answers) > 0 {
+		a := <-w.answers
+		a.upload.err = a.err
+	}
+	for _, u := range w.flight {
+		if bucket.NotLanded(u.err) {
+			return u.position()
+		}
+	}
+	return nowhere
 }
 
 func tell(records []pending, err error) {
@@ -84,7 +105,7 @@ func (w *Writer) deposedFrom(cause error) (persistence.Position, error) {
 		if err != nil {
 			return nowhere, fmt.Errorf("%w (reading what is there: %v)", cause, err)
 		}
-		if found.Kind != KindSeal {
+		if found.Kind != KindSeal && !mutation.On(mutation.ExistsIsFailure) && !mutation.On(mutation.NewBytes) {
 			return nowhere, fmt.Errorf("another writer %s has put an entry at %s of this writer's epoch: was the lease object deleted?", found.Writer, key)
 		}
 		cause = fmt.Errorf("epoch %d was ended at position %d by writer %s, the leader of epoch %d", u.header.Epoch, u.position(), found.Writer, found.NextEpoch)
@@ -92,7 +113,7 @@ func (w *Writer) deposedFrom(cause error) (persistence.Position, error) {
 		if err != nil {
 			return nowhere, fmt.Errorf("%w (listing the snapshots: %v)", cause, err)
 		}
-		if len(names) > 0 && names[len(names)-1].Position >= u.position() {
+		if len(names) > 0 && names[len(names)-1].Position >= u.position() && !mutation.On(mutation.NothingCoversDeposed) {
 			return nowhere, cause
 		}
 		return u.position(), cause

@@ -11,9 +11,9 @@ import (
 	"github.com/scheduler-store/scheduler-store/persistence"
 )
 
-// What was made sure while the lease was being acquired is not asked again: the seal
-// and the look after it are left.
-func TestPreparedReaderLeadsWithTwoRequests(t *testing.T) {
+// What was made sure while the lease was being acquired is not asked again: the seal is
+// left, and then, at once, the look and the LIST beyond the seal.
+func TestPreparedReaderLeadsInTwoRoundTrips(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCell(t)
 		c.leader(1).write("a", "b")
@@ -23,8 +23,8 @@ func TestPreparedReaderLeadsWithTwoRequests(t *testing.T) {
 		}
 		before, lists := c.mem.Count(memdriver.Any), c.mem.Count(memdriver.List)
 		p.lead(2)
-		if all, lists := c.mem.Count(memdriver.Any)-before, c.mem.Count(memdriver.List)-lists; all != 2 || lists != 1 {
-			t.Errorf("%d requests, %d of them LISTs; want the seal and a look", all, lists)
+		if all, lists := c.mem.Count(memdriver.Any)-before, c.mem.Count(memdriver.List)-lists; all != 3 || lists != 2 {
+			t.Errorf("%d requests, %d of them LISTs; want the seal, a look and what lies beyond the seal", all, lists)
 		}
 		p.write("c")
 		c.mustRecover("a b c")

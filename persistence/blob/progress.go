@@ -17,7 +17,7 @@ type Progress struct {
 	Entries, Transactions int
 	Bytes                 int64 // of entries, as stored
 	Elapsed               time.Duration
-	// Done tells that the recovery has come to where no entry is.
+	// Done tells that the recovery has come to where no entry is, or to where it was to end.
 	Done bool
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/internal/checked"
@@ -26,11 +27,12 @@ type Reader struct {
 	// base is the manifest in hand: the newest that was found to be on this
 	// reader's own chain. nil while there was none.
 	base *snapshot.Name
-	// trail holds the hashes of the entries from position trailFrom on, up to
-	// the one before at: the part of the chain that a newer manifest is compared
-	// with.
+	// trail holds the entries from position trailFrom on, up to the one before at: the
+	// part of the chain that a newer manifest is compared with.
 	trailFrom persistence.Position
-	trail     []persistence.Hash
+	trail     []passed
+	bytes     int64 // of all that was read of the log, or written to it
+	backlog   atomic.Pointer[Backlog]
 	// bad are the snapshots that were found damaged.
 	bad map[snapshot.Name]error
 
@@ -39,10 +41,26 @@ type Reader struct {
 	recovering bool      // progress is being made
 	since      time.Time // when that began
 
+	// stretch is what Past reads; nil for a reader that goes to the end.
+	stretch *stretch
+
 	// prepared is the sure end that Prepare has read to; zero if none is.
 	prepared persistence.Point
 	// reached is when CatchUp last came to where no entry was.
 	reached time.Time
+}
+
+// passed is an entry that a reader has passed: its hash, and what bytes was then.
+type passed struct {
+	hash  persistence.Hash
+	bytes int64
+}
+
+// Backlog is the log behind the manifest in hand: what a recovery must read besides
+// that snapshot. A state that was restored counts with its bytes.
+type Backlog struct {
+	Entries int
+	Bytes   int64
 }
 
 // NewReader returns a reader at the beginning. Nothing is read before it is told to.
@@ -107,6 +125,9 @@ func (r *Reader) step(ctx context.Context) error {
 			return err
 		}
 	}
+	if r.stretch != nil && r.stretch.until.reached(r.at) {
+		return errBound
+	}
 	err := r.next(ctx)
 	if errors.Is(err, errEnd) {
 		r.endProgress()
@@ -128,16 +149,25 @@ func (r *Reader) next(ctx context.Context) error {
 	}
 	if errors.Is(got.err, ErrDamaged) {
 		r.fetch.drop()
-		return r.confirmEnd(ctx, got.err)
+		err := r.confirmEnd(ctx, got.err)
+		if r.stretch != nil && errors.Is(err, errBeginAgain) {
+			r.stretch.fault = got.err
+		}
+		return err
 	}
 	if got.err != nil {
 		return got.err
 	}
 	e := got.entry
+	if r.stretch != nil {
+		if err := r.within(e); err != nil {
+			return err
+		}
+	}
 	if err := r.apply(ctx, e, got.apply); err != nil {
 		return err
 	}
-	r.advance(e.after())
+	r.advance(e.after(), e.Size())
 	r.consumer.Loaded(r.at)
 	r.log.metrics.entriesRead.Inc()
 	r.log.metrics.recordsRead.Add(float64(e.Count))
@@ -161,10 +191,12 @@ func (r *Reader) apply(ctx context.Context, e *Entry, prepared func() error) err
 	return nil
 }
 
-// advance notes that everything up to a point is applied.
-func (r *Reader) advance(after persistence.Point) {
+// advance notes that everything up to a point is applied, behind an entry of a size.
+func (r *Reader) advance(after persistence.Point, size int64) {
 	r.at = after
-	r.trail = append(r.trail, after.Hash)
+	r.bytes += size
+	r.trail = append(r.trail, passed{after.Hash, r.bytes})
+	r.noteBacklog()
 	r.log.metrics.position.Set(float64(after.Next) - 1)
 	r.log.metrics.transaction.Set(float64(after.Transaction))
 }
@@ -175,6 +207,9 @@ func (r *Reader) advance(after persistence.Point) {
 func (r *Reader) begin(ctx context.Context) error {
 	r.fetch.drop()
 	r.fetch.sure = r.log.durable(ctx)
+	if r.stretch != nil && r.stretch.until.Position != nil {
+		r.fetch.sure = min(r.fetch.sure, *r.stretch.until.Position+1)
+	}
 	names, err := r.log.snapshots(ctx, nil)
 	if err != nil {
 		return err
@@ -186,6 +221,9 @@ func (r *Reader) begin(ctx context.Context) error {
 		err := r.load(ctx, names[i])
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, errTooNew) {
+			continue
 		}
 		if !errors.Is(err, snapshot.ErrDamaged) {
 			return err
@@ -204,10 +242,19 @@ func (r *Reader) begin(ctx context.Context) error {
 // loadParallel is the number of a state's parts that are read at once.
 const loadParallel = 4
 
+// errTooNew says that a snapshot has more than is to be read.
+var errTooNew = errors.New("snapshot is newer than what is wanted")
+
 func (r *Reader) load(ctx context.Context, name snapshot.Name) error {
+	if r.stretch != nil && r.stretch.from.before(name) {
+		return errTooNew
+	}
 	m, err := snapshot.Read(ctx, r.log.bucket, r.log.cell.ID, name)
 	if err != nil {
 		return err
+	}
+	if r.stretch != nil && !r.stretch.from.covers(m) {
+		return errTooNew
 	}
 	if err := r.consumer.Reset(m.At); err != nil {
 		return err
@@ -222,12 +269,25 @@ func (r *Reader) load(ctx context.Context, name snapshot.Name) error {
 // start puts the reader at a point, with all that comes before it applied.
 func (r *Reader) start(at persistence.Point, base *snapshot.Name) {
 	r.begun, r.base, r.at = true, base, at
-	r.trail, r.trailFrom = r.trail[:0], at.Next
+	r.trail, r.trailFrom, r.bytes = r.trail[:0], at.Next, 0
 	if base != nil {
-		r.trail, r.trailFrom = append(r.trail, at.Hash), at.Next-1
+		r.trail, r.trailFrom = append(r.trail, passed{hash: at.Hash}), at.Next-1
 	}
+	if r.stretch != nil {
+		r.stretch.epoch = at.Epoch
+	}
+	r.noteBacklog()
 	r.consumer.Loaded(at)
 	r.startProgress()
+}
+
+// noteBacklog tells others what lies behind the manifest in hand.
+func (r *Reader) noteBacklog() {
+	b := &Backlog{Entries: int(r.at.Next - r.trailFrom), Bytes: r.bytes}
+	if r.base != nil { // whose last entry begins the trail
+		b.Entries, b.Bytes = b.Entries-1, r.bytes-r.trail[0].bytes
+	}
+	r.backlog.Store(b)
 }
 
 // IsNewerFormat tells whether an error came from an object of a newer version of

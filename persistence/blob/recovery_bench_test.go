@@ -111,7 +111,7 @@ func rawGet(ctx context.Context, l *Log, key string) error {
 	if err != nil {
 		return err
 	}
-	raw, err := l.codec.Unpack(object.Data[headerSize:], h.Compression, h.RawSize)
+	raw, err := l.codec.Unpack(context.Background(), object.Data[headerSize:], h.Compression, h.RawSize)
 	if err != nil {
 		return err
 	}

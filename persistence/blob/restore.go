@@ -125,6 +125,10 @@ func (r *Reader) loadRestore(ctx context.Context, e *Entry) error {
 		return err
 	}
 	r.begun = true
+	if r.stretch != nil {
+		return nil // it was long ago
+	}
+	r.bytes += m.Bytes()
 	r.log.options.Logger.Info("the state was restored", "transaction", e.First, "state", string(e.Restore.Folder), "reason", e.Restore.Reason)
 	return nil
 }

@@ -195,7 +195,7 @@ func TestOutcomesOfARestore(t *testing.T) {
 		"its reply is lost":         {memdriver.LoseReply, nil, "x"},
 		"landed, and nobody knows":  {memdriver.LandAndFail, persistence.ErrUnknown, "x"},
 		"did not land":              {memdriver.Fail, persistence.ErrUnknown, "a"},
-		"denied":                    {memdriver.Deny, persistence.ErrUnknown, "a"},
+		"denied":                    {memdriver.Deny, persistence.ErrNotCommitted, "a"},
 		"another has sealed before": {nil, persistence.ErrDeposed, "a b"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -209,7 +209,7 @@ func TestOutcomesOfARestore(t *testing.T) {
 					c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: key, Times: 1, Do: o.effect})
 				}
 				err := p.restoring(m).wait()
-				if !errors.Is(err, o.want) || errors.Is(err, persistence.ErrNotCommitted) != (o.want == persistence.ErrDeposed) {
+				if !errors.Is(err, o.want) || errors.Is(err, persistence.ErrNotCommitted) != errors.Is(o.want, persistence.ErrNotCommitted) {
 					t.Errorf("%v, want %v", err, o.want)
 				}
 				<-p.writer.Done()
@@ -515,7 +515,7 @@ func TestEntriesOfRestoresAreCheckedStrictly(t *testing.T) {
 	c := testCodec(t)
 	at, good := restorePoint, goodRestore()
 	made := func(r Restore, change func(h *Header, records [][]byte) [][]byte) (*Entry, error) {
-		return decode(c, sampleRestore(t, c, &r, change))
+		return decode(t.Context(), c, sampleRestore(t, c, &r, change))
 	}
 	e, err := made(good, nil)
 	if err != nil || *e.Restore != good || len(e.Records) != 0 || e.Kind.String() != "restore" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/persistence"
@@ -12,12 +13,25 @@ import (
 
 // Report is what Verify found.
 type Report struct {
-	Entries      int   `json:"entries"` // seals included
+	Entries      int   `json:"entries"` // that were checked, seals included
 	Seals        int   `json:"seals"`
 	Transactions int   `json:"transactions"`
-	Bytes        int64 `json:"bytes"`
+	Bytes        int64 `json:"bytes"` // of these entries
 	Snapshots    int   `json:"snapshots"`
+	Pins         int   `json:"pins"`
+	Parts        int   `json:"parts"`    // of snapshots and restores, each object once
 	Restores     int   `json:"restores"` // each one a transaction too
+	// From is the position that the log reaches back to, and Begin the snapshot that
+	// it goes on from there; empty if that is the log's origin.
+	From  persistence.Position `json:"from"`
+	Begin string               `json:"begin,omitzero"`
+	// Garbage counts the entries before From that are no seals: collection has yet to
+	// remove them.
+	Garbage      int   `json:"garbage"`
+	GarbageBytes int64 `json:"garbageBytes"`
+	// Alone are the snapshots before From. No log goes on from them: each is the state
+	// of one position, and no more.
+	Alone []string `json:"alone"`
 	// Head is the point behind the newest entry.
 	Head persistence.Point `json:"head"`
 	// Orphans are objects beyond a seal: what a deposed writer still landed. They
@@ -30,65 +44,79 @@ type Report struct {
 // verifier walks the whole chain. Unlike a recovery it goes on behind what is
 // wrong, so that one run names all of it.
 type verifier struct {
-	log    *Log
-	fetch  *fetcher
-	report *Report
-	keys   []EntryKey
-	there  map[EntryKey]bool // Size not set
-	onPath map[EntryKey]bool
-	hashes map[persistence.Position]persistence.Hash
-	at     persistence.Point
+	log      *Log
+	progress func(done, total int) // may be nil
+	fetch    *fetcher
+	states   *snapshot.Checker
+	report   *Report
+
+	begin     *snapshot.Manifest   // nil for the origin
+	keys      []EntryKey           // by position, then epoch
+	manifests []*snapshot.Manifest // those that can be read, oldest first
+	pinned    map[string]bool      // names of snapshots
+	whole     map[string]bool      // by name
+	there     map[EntryKey]bool    // Size not set
+	onPath    map[EntryKey]bool
+	seals     map[persistence.Epoch]*Entry // the last one of each epoch: before it there may be void ones
+
+	at persistence.Point
 	// unsure: the entry before is missing or wrong, so at's hash and transaction
 	// number are not known.
-	unsure bool
+	unsure      bool
+	done, total int // of the objects
 }
 
-// Verify reads every entry, every snapshot and the state of every restore of the
-// cell, and checks each by itself, the chain between them, and that none is missing. progress, if not nil,
-// is told how many objects are done and how many there are.
+// Verify reads every snapshot, every entry from the position on that the log reaches
+// back to, and the state of every restore there, and checks each by itself, the chain
+// between them, and that none is missing. Before that position there may be what
+// collection has left or has yet to remove; of that it checks what is kept: seals, and
+// snapshots that stand alone. How long what is kept it does not know: it judges only by
+// what is there. progress, if not nil, is told how many objects are done and how many
+// there are.
 func (l *Log) Verify(ctx context.Context, progress func(done, total int)) (*Report, error) {
-	v := &verifier{log: l, fetch: newFetcher(l, nothing{}, l.options.Prefetch, 8*l.options.Prefetch), report: &Report{Orphans: []string{}, Problems: []string{}},
-		there: map[EntryKey]bool{}, onPath: map[EntryKey]bool{}, hashes: map[persistence.Position]persistence.Hash{}, at: l.origin()}
+	v := &verifier{log: l, progress: progress, fetch: newFetcher(l, nothing{}, l.options.Prefetch, 8*l.options.Prefetch), states: snapshot.NewChecker(l.bucket, l.codec),
+		report: &Report{Alone: []string{}, Orphans: []string{}, Problems: []string{}},
+		whole:  map[string]bool{}, onPath: map[EntryKey]bool{}, seals: map[persistence.Epoch]*Entry{}}
 	defer v.fetch.drop()
-	var err error
-	if v.keys, err = l.Keys(ctx); err != nil {
+	if err := v.survey(ctx); err != nil {
 		return nil, err
 	}
-	for _, k := range v.keys {
-		v.there[EntryKey{Epoch: k.Epoch, Position: k.Position}] = true
+	if err := v.snapshots(ctx); err != nil {
+		return nil, err
 	}
 	for more := true; more; {
+		var err error
 		if more, err = v.step(ctx); err != nil {
 			return nil, err
 		}
-		if progress != nil {
-			progress(len(v.onPath), len(v.keys))
-		}
-	}
-	for _, k := range v.keys {
-		if !v.onPath[EntryKey{Epoch: k.Epoch, Position: k.Position}] {
-			v.report.Orphans = append(v.report.Orphans, Key(k.Epoch, k.Position))
-		} else {
-			v.report.Bytes += k.Size
-		}
+		v.tell(len(v.onPath))
 	}
 	v.report.Head = v.at
-	return v.report, v.snapshots(ctx)
+	return v.report, v.rest(ctx)
+}
+
+// tell tells how far it is, entries being how many of these are done.
+func (v *verifier) tell(entries int) {
+	if v.progress != nil {
+		v.progress(v.done+entries, max(v.total, v.done+entries))
+	}
+}
+
+func (v *verifier) problem(err error) {
+	v.report.Problems = append(v.report.Problems, strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
 // step checks the entry at v.at; it says whether there may be another.
 func (v *verifier) step(ctx context.Context) (bool, error) {
-	key := Key(v.at.Epoch, v.at.Next)
 	got := v.fetch.get(ctx, v.at.Epoch, v.at.Next)
 	if errors.Is(got.err, bucket.ErrNotExist) {
-		evidence, err := v.log.evidenceBeyond(ctx, v.at.Epoch, v.at.Next)
+		evidence, err := v.evidence(ctx)
 		if err != nil && !errors.Is(err, ErrDamaged) || evidence == "" {
 			return false, err
 		}
 		got = v.fetch.get(ctx, v.at.Epoch, v.at.Next) // it may have come since
 		if errors.Is(got.err, bucket.ErrNotExist) {
-			v.problem(&DamageError{key, fmt.Errorf("missing, but %s is there", evidence)})
-			return v.skip(), nil
+			return v.missing(ctx, evidence)
 		}
 	}
 	if got.err != nil && !errors.Is(got.err, ErrDamaged) {
@@ -96,33 +124,54 @@ func (v *verifier) step(ctx context.Context) (bool, error) {
 	}
 	v.onPath[EntryKey{Epoch: v.at.Epoch, Position: v.at.Next}] = true
 	if got.err != nil {
-		v.problem(got.err)
+		v.problem(fmt.Errorf("%w; %s", got.err, v.lost()))
 		return v.skip(), nil
 	}
 	e := got.entry
 	if err := e.checkChain(v.at); err != nil && !v.unsure {
-		v.problem(&DamageError{key, err})
+		v.problem(&DamageError{Key(e.Epoch, e.Position), err})
 	}
-	switch e.Kind {
-	case KindSeal:
-		if err := v.seal(ctx, e); err != nil {
-			return false, err
-		}
-	case KindRestore:
-		if err := v.restore(ctx, e); err != nil {
-			return false, err
+	if err := v.count(ctx, e); err != nil {
+		return false, err
+	}
+	v.at, v.unsure = e.after(), false
+	v.compare(e)
+	return true, nil
+}
+
+// evidence names an object that shows that the entry at v.at existed: as for a recovery,
+// or a snapshot beyond it.
+func (v *verifier) evidence(ctx context.Context) (string, error) {
+	evidence, err := v.log.evidenceBeyond(ctx, v.at.Epoch, v.at.Next)
+	if evidence != "" || err != nil {
+		return evidence, err
+	}
+	for _, m := range v.manifests {
+		if m.At.Next > v.at.Next {
+			return m.Key(), nil
 		}
 	}
+	return "", nil
+}
+
+// count checks what an entry says beside its place in the chain.
+func (v *verifier) count(ctx context.Context, e *Entry) error {
 	v.report.Entries++
 	v.report.Transactions += e.Count
-	v.hashes[e.Position] = e.Hash
-	v.at, v.unsure = e.after(), false
-	return true, nil
+	v.report.Bytes += e.Size()
+	switch e.Kind {
+	case KindSeal:
+		return v.seal(ctx, e)
+	case KindRestore:
+		return v.restore(ctx, e)
+	}
+	return nil
 }
 
 // seal makes sure that no entry was in a seal's place.
 func (v *verifier) seal(ctx context.Context, e *Entry) error {
 	v.report.Seals++
+	v.seals[e.Epoch] = e
 	evidence, err := v.log.beyond(ctx, epochPrefix(e.Epoch), e.Epoch, e.Position)
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return err
@@ -132,60 +181,54 @@ func (v *verifier) seal(ctx context.Context, e *Entry) error {
 	return nil
 }
 
-// restore checks the state that a restore names.
-func (v *verifier) restore(ctx context.Context, e *Entry) error {
-	v.report.Restores++
-	m, err := v.log.restoreManifest(ctx, e)
-	if err == nil {
-		err = snapshot.Load(ctx, v.log.bucket, v.log.codec, m, nothing{}, loadParallel)
+// missing names the entry at v.at, unless it was collected since this run began.
+func (v *verifier) missing(ctx context.Context, evidence string) (bool, error) {
+	key, at := Key(v.at.Epoch, v.at.Next), v.at.Next
+	if err := v.survey(ctx); err != nil {
+		return false, err
 	}
-	if errors.Is(err, snapshot.ErrDamaged) {
-		v.problem(&DamageError{string(e.Restore.Folder), err})
-		return nil
+	if v.report.From > at {
+		return true, nil // from there
 	}
-	return err
+	v.problem(&DamageError{key, fmt.Errorf("missing, but %s is there; %s", evidence, v.lost())})
+	return v.skip(), nil
 }
 
-// skip goes on behind an entry that is missing or wrong: with the next that is
-// there, in the same epoch if it has one.
+// lost says what can't be recovered any more without the entry at v.at.
+func (v *verifier) lost() string {
+	for _, m := range v.manifests {
+		switch {
+		case !v.whole[m.Name] || m.At.Next <= v.at.Next:
+		case m.At.Next == v.at.Next+1:
+			return fmt.Sprintf("no state is lost: snapshot %s is that of position %d", m.Name, v.at.Next)
+		case m.At.Next == v.at.Next+2:
+			return fmt.Sprintf("the state of position %d can't be recovered, those from snapshot %s on can", v.at.Next, m.Name)
+		default:
+			return fmt.Sprintf("the states of positions %d to %d can't be recovered, those from snapshot %s on can", v.at.Next, m.At.Next-2, m.Name)
+		}
+	}
+	return fmt.Sprintf("no state from position %d on can be recovered", v.at.Next)
+}
+
+// skip goes on behind an entry that is missing or wrong: from the next snapshot, or with
+// the next entry of the history if that is before.
 func (v *verifier) skip() bool {
+	next := v.at.Next
 	v.unsure = true
-	for _, k := range v.keys { // by position, then epoch
-		if k.Position > v.at.Next && k.Epoch >= v.at.Epoch {
-			v.at.Epoch, v.at.Next = k.Epoch, k.Position
+	found := false
+	for _, k := range WithoutOrphans(v.keys) {
+		if k.Position > next && k.Epoch >= v.at.Epoch {
+			v.at.Epoch, v.at.Next, found = k.Epoch, k.Position, true
+			break
+		}
+	}
+	for _, m := range v.manifests {
+		if m.At.Next > next && (!found || m.At.Next <= v.at.Next) {
+			v.at, v.unsure = m.At, false
 			return true
 		}
 	}
-	return false
-}
-
-func (v *verifier) problem(err error) {
-	v.report.Problems = append(v.report.Problems, err.Error())
-}
-
-// snapshots checks every snapshot, and that it belongs to this chain.
-func (v *verifier) snapshots(ctx context.Context) error {
-	names, err := snapshot.List(ctx, v.log.bucket, nil)
-	if errors.Is(err, snapshot.ErrDamaged) {
-		v.problem(err)
-		return nil
-	} else if err != nil {
-		return err
-	}
-	for _, name := range names {
-		m, err := snapshot.Verify(ctx, v.log.bucket, v.log.codec, v.log.cell.ID, name)
-		if errors.Is(err, snapshot.ErrDamaged) {
-			v.problem(err)
-			continue
-		} else if err != nil {
-			return err
-		}
-		v.report.Snapshots++
-		if hash, ok := v.hashes[name.Position]; ok && hash != m.At.Hash {
-			v.problem(fmt.Errorf("%w: %s is not of this history: the entry at position %d has another hash", snapshot.ErrDamaged, name.ManifestKey(), name.Position))
-		}
-	}
-	return nil
+	return found
 }
 
 // nothing is a consumer that looks at nothing.

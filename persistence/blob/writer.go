@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/scheduler-store/scheduler-store/internal/mutation"
 	"github.com/scheduler-store/scheduler-store/internal/packed"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/snapshot"
@@ -36,7 +37,8 @@ type Writer struct {
 
 	wake    chan struct{} // there is something in the queue, or closing is set
 	answers chan answer   // of uploads
-	bases   chan snapshot.Name
+	bases   chan base
+	first   *snapshot.Name // the manifest in hand when it began; nil if none was that is whole
 	stop    context.CancelCauseFunc
 	ctx     context.Context // of the uploads
 	done    chan struct{}   // the writer has ended and told everyone
@@ -47,6 +49,12 @@ type Writer struct {
 	before chan persistence.Hash // gets the hash of the entry before next, once that is encoded
 	flight []*upload             // on their way or waiting for earlier ones, by position
 	pace   pace
+}
+
+// base is a snapshot that the writer is told of; known is closed when it is noted.
+type base struct {
+	name  snapshot.Name
+	known chan struct{}
 }
 
 // pending is a record that waits.
@@ -63,8 +71,11 @@ type pending struct {
 func newWriter(r *Reader, epoch persistence.Epoch, id persistence.WriterID, latency time.Duration) *Writer {
 	w := &Writer{log: r.log, reader: r, epoch: epoch, id: id, last: r.at.Transaction, next: r.at,
 		room: make(chan struct{}), wake: make(chan struct{}, 1), answers: make(chan answer, r.log.cell.Window),
-		bases: make(chan snapshot.Name), done: make(chan struct{}), pace: newPace(r.log.options, latency), before: make(chan persistence.Hash, 1)}
+		bases: make(chan base), done: make(chan struct{}), pace: newPace(r.log.options, latency), before: make(chan persistence.Hash, 1)}
 	w.before <- r.at.Hash
+	if r.base != nil && r.bad[*r.base] == nil {
+		w.first = r.base
+	}
 	w.ctx, w.stop = context.WithCancelCause(context.Background())
 	go w.run()
 	return w
@@ -202,10 +213,11 @@ func (w *Writer) run() {
 				w.end(err)
 				return
 			}
-		case name := <-w.bases:
-			if w.reader.fits(name) {
-				w.reader.rebase(name)
+		case b := <-w.bases:
+			if w.reader.fits(b.name) {
+				w.reader.rebase(b.name)
 			}
+			close(b.known)
 		case <-w.ctx.Done():
 			w.end(context.Cause(w.ctx))
 			return
@@ -228,7 +240,7 @@ func (w *Writer) send() (time.Duration, error) {
 		}
 		// The window is of positions: the oldest that is not acknowledged counts,
 		// however many after it have landed. A restore waits for all before it.
-		if len(w.flight) >= w.log.cell.Window || w.queue[0].restore != nil && len(w.flight) > 0 {
+		if w.inWindow() >= w.log.cell.Window || w.queue[0].restore != nil && len(w.flight) > 0 {
 			w.mu.Unlock()
 			return 0, nil
 		}
@@ -244,6 +256,14 @@ func (w *Writer) send() (time.Duration, error) {
 			return 0, err
 		}
 	}
+}
+
+// inWindow counts the positions that are in the window.
+func (w *Writer) inWindow() int {
+	if mutation.On(mutation.WindowOfSlots) {
+		return w.slotsTaken()
+	}
+	return len(w.flight)
 }
 
 // full tells whether what waits fills an entry. It needs the lock.
@@ -279,11 +299,26 @@ func (w *Writer) take() []pending {
 	return records
 }
 
-// Snapshotted tells the writer of a snapshot of its own history, so that what the
-// reader keeps to compare newer ones with does not grow for ever.
+// Snapshotted tells the writer of a snapshot of its own history: from then on Backlog
+// is what lies behind that, and what the reader keeps to compare newer ones with does
+// not grow for ever.
 func (w *Writer) Snapshotted(name snapshot.Name) {
+	b := base{name, make(chan struct{})}
 	select {
-	case w.bases <- name:
+	case w.bases <- b:
+		<-b.known
 	case <-w.done:
 	}
 }
+
+// Base is the newest snapshot as the writer began, which is of its own history; false
+// if there was none, or if it was found damaged.
+func (w *Writer) Base() (snapshot.Name, bool) {
+	if w.first == nil {
+		return snapshot.Name{}, false
+	}
+	return *w.first, true
+}
+
+// Backlog is the log behind the newest snapshot.
+func (w *Writer) Backlog() Backlog { return *w.reader.backlog.Load() }
