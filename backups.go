@@ -44,6 +44,13 @@ func (s *Store) Recovery() *backup.Recovery { return s.recovery }
 // automatic one (Aurora: StorageBackup.backupNow): the oldest go when there are too many,
 // and the next by schedule comes an interval later.
 func (s *Store) Backup(ctx context.Context, name, reason string) (*backup.Info, error) {
+	return s.BackupUntil(ctx, name, reason, time.Time{})
+}
+
+// BackupUntil is Backup of one that goes by itself some time after it has expired, unless
+// it is pinned: at the next automatic backup, or when CollectGarbage is called. Zero is
+// never.
+func (s *Store) BackupUntil(ctx context.Context, name, reason string, expires time.Time) (*backup.Info, error) {
 	if s.options.ReadOnly {
 		return nil, errors.New("backup: the store was opened read-only")
 	}
@@ -60,7 +67,7 @@ func (s *Store) Backup(ctx context.Context, name, reason string) (*backup.Info, 
 		return nil, fmt.Errorf("backup: %w", err)
 	}
 	defer release()
-	return s.backup(ctx, name, reason)
+	return s.backup(ctx, name, reason, expires)
 }
 
 // makeBackups makes automatic backups when they are due, until ctx ends. The time counts
@@ -122,13 +129,13 @@ func (s *Store) scheduledBackup(ctx context.Context) {
 	}
 	defer release()
 	if s.backupDue(ctx) { // none was made on demand meanwhile
-		_, _ = s.backup(ctx, "", "schedule") // it was logged and counted, and is not tried again before its time
+		_, _ = s.backup(ctx, "", "schedule", time.Time{}) // it was logged and counted, and is not tried again before its time
 	}
 }
 
 // backup makes a backup, and thins out the automatic ones after one of them. The caller
 // holds copying.
-func (s *Store) backup(ctx context.Context, name, reason string) (*backup.Info, error) {
+func (s *Store) backup(ctx context.Context, name, reason string, expires time.Time) (*backup.Info, error) {
 	c := s.storage.Checkpoint()
 	if c == nil || c.At.Next == 0 {
 		return nil, errors.New("backup: nothing was ever written")
@@ -139,7 +146,9 @@ func (s *Store) backup(ctx context.Context, name, reason string) (*backup.Info, 
 		s.progress.backups.begun = start
 		s.mu.Unlock()
 	}
-	info, err := s.backups.Create(ctx, name, s.sourceOf(c, reason))
+	source := s.sourceOf(c, reason)
+	source.Expires = expires
+	info, err := s.backups.Create(ctx, name, source)
 	switch {
 	case errors.Is(err, backup.ErrExists), errors.Is(err, backup.ErrInvalidName), errors.Is(err, context.Canceled):
 		return nil, err
@@ -169,11 +178,27 @@ func (s *Store) noteBackup(info *backup.Info) {
 
 // thinBackups is no reason to call a backup that was made a failure.
 func (s *Store) thinBackups(ctx context.Context) {
-	removed, err := s.backups.Thin(ctx, s.log.Cell().ID, s.options.Backups.Kept())
-	if len(removed) > 0 {
-		s.logger.Info("old backups removed", "backups", removed)
+	old, expired, err := s.backups.Thin(ctx, s.log.Cell().ID, s.options.Backups.Kept())
+	s.logExpired(expired)
+	if len(old) > 0 {
+		s.logger.Info("old backups removed", "backups", old)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.logger.Error("old backups could not all be removed", "error", err)
 	}
+}
+
+func (s *Store) logExpired(backups []string) {
+	if len(backups) > 0 {
+		s.logger.Info("expired backups removed", "backups", backups)
+	}
+}
+
+// expireBackups is what a collection of garbage does with backups; see garbage.Options.
+func (s *Store) expireBackups(ctx context.Context, dryRun bool) ([]string, error) {
+	names, err := s.backups.Expire(ctx, s.log.Cell().ID, dryRun)
+	if !dryRun {
+		s.logExpired(names)
+	}
+	return names, err
 }

@@ -1,9 +1,12 @@
 package schedulerstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -290,7 +293,7 @@ func TestBackupOnDemandAndTheSchedule(t *testing.T) {
 func TestCopiesAreMadeOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCell(t)
-		s := c.campaigning("one", Options{Snapshots: snapshot.Schedule{Entries: 1}, Backups: backup.Schedule{Every: time.Minute}})
+		s := c.campaigning("one", Options{Snapshots: snapshot.Schedule{Replay: time.Millisecond}, Backups: backup.Schedule{Every: time.Minute}})
 		var mu sync.Mutex
 		running, most, seen := 0, 0, map[string]int{}
 		step := func(d int) func(string) {
@@ -504,4 +507,55 @@ func TestRestoreAfterACertainTransaction(t *testing.T) {
 		}
 		c.want(s, "a")
 	})
+}
+
+// What has expired goes after the next automatic backup, or in a collection on request,
+// and the log says so.
+func TestExpiredBackupsGoByThemselves(t *testing.T) {
+	for _, automatic := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCell(t)
+			var lines bytes.Buffer
+			o := Options{Logger: slog.New(slog.NewTextHandler(&lines, nil)), Snapshots: snapshot.Schedule{Every: 10 * time.Minute}}
+			if !automatic {
+				o.Backups.Every = -1
+			}
+			s := c.campaigning("one", o)
+			c.write(s, "a")
+			for name, until := range map[string]time.Duration{"soon": 10 * time.Minute, "pinned": 10 * time.Minute, "later": 24 * time.Hour} {
+				if _, err := s.BackupUntil(t.Context(), name, "test", time.Now().Add(until)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Backups().Pin(t.Context(), snapshot.Pin{Name: "pinned", Reason: "audit"}); err != nil {
+				t.Fatal(err)
+			}
+			c.wantBackups(s, 3, "before")
+			stop := c.keepWriting(s, 0.5)
+			time.Sleep(70 * time.Minute)
+			stop()
+			if !automatic {
+				c.wantBackups(s, 3, "without a request") // the leader's own collections look at no backups
+				if r, err := s.CollectGarbage(t.Context(), s.Retention(), false); err != nil || !slices.Equal(r.Backups, []string{"soon"}) {
+					t.Errorf("%+v, %v", r, err)
+				}
+			}
+			var names []string
+			for _, info := range c.backups(s) {
+				if !info.Automatic {
+					names = append(names, info.Name)
+				}
+			}
+			slices.Sort(names)
+			if err := s.Close(t.Context()); err != nil { // it logs no more
+				t.Fatal(err)
+			}
+			if want := []string{"later", "pinned"}; !slices.Equal(names, want) {
+				t.Errorf("automatic %t: left %q, want %q", automatic, names, want)
+			}
+			if n := strings.Count(lines.String(), `msg="expired backups removed" backups=[soon]`); n != 1 {
+				t.Errorf("automatic %t: told %d times:\n%s", automatic, n, lines.String())
+			}
+		})
+	}
 }

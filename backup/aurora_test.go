@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"github.com/scheduler-store/scheduler-store/internal/randomstate"
 	"io"
 	"maps"
 	"os"
@@ -20,6 +19,8 @@ import (
 	"github.com/klauspost/compress/zlib"
 	"pgregory.net/rapid"
 
+	"github.com/scheduler-store/scheduler-store/internal/hostile"
+	"github.com/scheduler-store/scheduler-store/internal/randomstate"
 	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
 	"github.com/scheduler-store/scheduler-store/schema/thriftjson"
@@ -540,14 +541,20 @@ func metadataFirst(t rapid.TB, s *api.Snapshot) []byte {
 }
 
 // FuzzReadAurora: any bytes end in ops or in an error that says what they are; and
-// what is read at once as Aurora's own struct is the same.
+// what is read at once as Aurora's own struct is the same. What is not compressed takes no
+// more memory than its size allows.
 func FuzzReadAurora(f *testing.F) {
 	small := replayed(f, smallOps(f)...).View()
 	for _, data := range variants(f, small) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		ops, err := read(t, data)
+		var ops []*api.Op
+		var err error
+		got := hostile.Allocated(func() { ops, err = read(t, data) })
+		if got > uint64(4<<20+1000*len(data)) && !compressible(data) {
+			t.Errorf("%d bytes allocated for %d", got, len(data))
+		}
 		if err != nil {
 			if !errors.Is(err, ErrMalformed) {
 				t.Fatal(err)
@@ -578,6 +585,9 @@ func FuzzReadAurora(f *testing.F) {
 		}
 	})
 }
+
+// compressible tells whether something in these bytes may be a zlib stream.
+func compressible(data []byte) bool { return bytes.IndexByte(data, 0x78) >= 0 }
 
 func smallOps(t rapid.TB) []*api.Op {
 	return mustRead(t, write(t, goldenState(t), nil))[:2]

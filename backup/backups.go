@@ -4,7 +4,8 @@
 // A backup is a state in a snapshot's format (see package snapshot), in a folder of its
 // own, in the cell's bucket or another, which may hold those of many cells:
 //
-//	backup/<name>/part-00000 …     records, packed; made first
+//	backup/<name>/key-…            the data key, wrapped, if it is encrypted; made first
+//	backup/<name>/part-00000 …     records, packed
 //	backup/<name>/manifest.json    the backup exists once this does; made last
 //
 // Unlike a snapshot it is no part of the log: no recovery looks at it, and no collection
@@ -12,7 +13,11 @@
 // removed: manifest first, so that there is never half a backup to be seen.
 //
 // Backups with the name that is made from the time are automatic ones. Those alone are
-// thinned out.
+// thinned out. Any may have a time from when on it is not wanted any more; then it goes
+// when others are thinned out, or garbage is collected.
+//
+// A snapshot that is pinned under a name is listed, read and staged like a backup of that
+// name.
 package backup
 
 import (
@@ -46,9 +51,21 @@ const (
 	listParallel  = 8
 )
 
+// Kind tells what lies under a name.
+type Kind string
+
+// The kinds.
+const (
+	KindBackup   Kind = "backup"
+	KindSnapshot Kind = "snapshot" // that is pinned under the name
+)
+
 // Info is what a backup says of itself.
 type Info struct {
 	Name string `json:"name"`
+	Kind Kind   `json:"kind"`
+	// Snapshot is the one that is pinned under the name.
+	Snapshot string `json:"snapshot,omitzero"`
 	// Cell is the id of the cell whose state it is.
 	Cell        string                        `json:"cell"`
 	Transaction persistence.TransactionNumber `json:"transaction"`
@@ -57,15 +74,29 @@ type Info struct {
 	By          string                        `json:"by"`
 	Reason      string                        `json:"reason"`
 	// Automatic ones have their name from the time, and go when newer ones come.
-	Automatic bool           `json:"automatic"`
-	Bytes     int64          `json:"bytes"`
-	Counts    map[string]int `json:"counts"`
+	Automatic bool `json:"automatic"`
+	// Expires is from when on it goes by itself unless it is pinned; zero is never.
+	Expires time.Time      `json:"expires,omitzero"`
+	Bytes   int64          `json:"bytes"`
+	Counts  map[string]int `json:"counts"`
+	// Pin is the pin of the name, expired or not, if there is one. Only List and Get
+	// look for it.
+	Pin *PinInfo `json:"pin,omitzero"`
 }
 
-func infoOf(m *snapshot.Manifest) *Info {
-	return &Info{Name: m.Name, Cell: m.Cell, Transaction: m.At.Transaction, Position: m.At.Next - 1, Made: m.Made, By: m.By,
-		Reason: m.Reason, Automatic: automatic(m.Name), Bytes: m.Bytes(), Counts: m.Counts}
+// infoOf describes what lies under a name.
+func infoOf(name string, m *snapshot.Manifest) *Info {
+	info := &Info{Name: name, Kind: KindBackup, Cell: m.Cell, Transaction: m.At.Transaction, Position: m.At.Next - 1, Made: m.Made, By: m.By,
+		Reason: m.Reason, Expires: m.Expires, Bytes: m.Bytes(), Counts: m.Counts}
+	if m.Folder() != folderOf(name) {
+		info.Kind, info.Snapshot = KindSnapshot, m.Name
+	}
+	info.Automatic = info.Kind == KindBackup && automatic(name)
+	return info
 }
+
+// Expired tells whether the backup goes by itself unless it is pinned.
+func (i *Info) Expired(now time.Time) bool { return !i.Expires.IsZero() && !now.Before(i.Expires) }
 
 // Backups are the backups in a bucket. Its methods may be called by many goroutines.
 type Backups struct {
@@ -87,18 +118,46 @@ func (b *Backups) Create(ctx context.Context, name string, source snapshot.Sourc
 	if len(source.Reason) > maxReason {
 		return nil, fmt.Errorf("%w: make backup %q: its reason has %d bytes, %d are allowed", storage.ErrInvalidArgument, name, len(source.Reason), maxReason)
 	}
+	if err := checkExpires(source.Expires, time.Now()); err != nil {
+		return nil, fmt.Errorf("%w: make backup %q: %w", storage.ErrInvalidArgument, name, err)
+	}
 	if name == "" {
 		name = newAutomaticName(time.Now())
 	} else if err := b.checkFree(ctx, name); err != nil {
 		return nil, err
 	}
-	m, err := snapshot.WriteIn(ctx, b.bucket, b.codec, folderOf(name), source, writeParallel)
+	codec, err := b.carry(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("make backup %q: %w", name, err)
+	}
+	m, err := snapshot.WriteIn(ctx, b.bucket, codec, folderOf(name), source, writeParallel)
 	if errors.Is(err, bucket.ErrExists) { // another was faster
 		return nil, fmt.Errorf("%w: %q: %w", ErrExists, name, err)
 	} else if err != nil {
 		return nil, fmt.Errorf("make backup %q: %w", name, err)
 	}
-	return infoOf(m), nil
+	return infoOf(name, m), nil
+}
+
+// carry puts the data key, wrapped, beside a backup that is to be encrypted, and returns
+// what packs its parts with no other key.
+func (b *Backups) carry(ctx context.Context, name string) (*packed.Codec, error) {
+	if b.codec.Keys() == nil {
+		return b.codec, nil
+	}
+	keys, err := b.codec.Keys().Carry(ctx, b.bucket, string(folderOf(name)))
+	if err != nil {
+		return nil, err
+	}
+	return b.codec.WithKeys(keys), nil
+}
+
+// carried returns what unpacks a backup's parts.
+func (b *Backups) carried(m *snapshot.Manifest) *packed.Codec {
+	if b.codec.Keys() == nil {
+		return b.codec
+	}
+	return b.codec.WithKeys(b.codec.Keys().Carried(b.bucket, string(m.Folder()), m.Cell))
 }
 
 // checkFree makes sure that a name may be used. Parts that were left behind under it
@@ -119,14 +178,22 @@ func (b *Backups) checkFree(ctx context.Context, name string) error {
 	return nil
 }
 
-// Get returns one backup. It reads the manifest only. The error matches ErrNotExist,
+// Get returns one backup. It reads the manifest and the pin only. The error matches ErrNotExist,
 // ErrInvalidName or ErrDamaged, or checked.ErrNewerFormat.
 func (b *Backups) Get(ctx context.Context, name string) (*Info, error) {
 	m, err := b.manifest(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	return infoOf(m), nil
+	info := infoOf(name, m)
+	pin, err := snapshot.ReadPin(ctx, b.bucket, name)
+	switch {
+	case err == nil:
+		info.Pin = pinInfoOf(pin)
+	case !errors.Is(err, bucket.ErrNotExist):
+		return nil, err
+	}
+	return info, nil
 }
 
 func (b *Backups) manifest(ctx context.Context, name string) (*snapshot.Manifest, error) {
@@ -134,6 +201,9 @@ func (b *Backups) manifest(ctx context.Context, name string) (*snapshot.Manifest
 		return nil, err
 	}
 	m, err := snapshot.ReadIn(ctx, b.bucket, folderOf(name))
+	if errors.Is(err, bucket.ErrNotExist) {
+		m, err = b.pinnedSnapshot(ctx, name)
+	}
 	if errors.Is(err, bucket.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %q in %s", ErrNotExist, name, b.bucket.Name())
 	}
@@ -152,12 +222,12 @@ func (b *Backups) Load(ctx context.Context, name string, consumer persistence.Co
 	if err := consumer.Reset(m.At); err != nil {
 		return nil, err
 	}
-	if err := snapshot.Load(ctx, b.bucket, b.codec, m, consumer, readParallel); err != nil {
+	if err := snapshot.Load(ctx, b.bucket, b.carried(m), m, consumer, readParallel); err != nil {
 		if _, gone := b.manifest(ctx, name); errors.Is(err, ErrDamaged) && errors.Is(gone, ErrNotExist) {
 			return nil, fmt.Errorf("%w: it was removed meanwhile", gone)
 		}
 		return nil, fmt.Errorf("load backup %q: %w", name, err)
 	}
 	consumer.Loaded(m.At)
-	return infoOf(m), nil
+	return infoOf(name, m), nil
 }

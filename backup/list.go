@@ -12,14 +12,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/encryption"
 	"github.com/scheduler-store/scheduler-store/snapshot"
 )
 
 // folder is what lies under one name.
 type folder struct {
 	name     string
-	manifest string // its key, if it is there
-	parts    []string
+	manifest string    // its key, if it is there
+	parts    []string  // and the key, if it carries one
 	newest   time.Time // when the last object of it was written, by the bucket's clock
 }
 
@@ -35,7 +36,7 @@ func (b *Backups) folder(ctx context.Context, name string) (*folder, error) {
 }
 
 // folders lists what there is, by one LIST, in the order of the names. Objects that are
-// neither parts nor a manifest are left alone.
+// neither parts, a key nor a manifest are left alone.
 func (b *Backups) folders(ctx context.Context, under string) ([]*folder, error) {
 	byName := map[string]*folder{}
 	for info, err := range b.bucket.List(ctx, under, "") {
@@ -44,7 +45,7 @@ func (b *Backups) folders(ctx context.Context, under string) ([]*folder, error) 
 		}
 		name, object, _ := strings.Cut(strings.TrimPrefix(info.Key, prefix), "/")
 		manifest := object == "manifest.json"
-		if !manifest && (!strings.HasPrefix(object, "part-") || strings.Contains(object, "/")) {
+		if !manifest && (!strings.HasPrefix(object, "part-") && !encryption.IsCarried(object) || strings.Contains(object, "/")) {
 			continue
 		}
 		f := byName[name]
@@ -69,40 +70,87 @@ func (b *Backups) folders(ctx context.Context, under string) ([]*folder, error) 
 	return folders, nil
 }
 
-// List returns the backups, oldest first, by the clocks of those who made them. Those
-// that are damaged, or whose manifest can't be read, are in the error, joined, and left
-// out of the list.
+// List returns the backups and the snapshots that are pinned under a name, with their
+// pins, oldest first, by the clocks of those who made them. Those that are damaged, or
+// whose manifest can't be read, are in the error, joined, and left out of the list. If a
+// pin can't be read that is in the error, and none is shown.
 func (b *Backups) List(ctx context.Context) ([]*Info, error) {
 	folders, err := b.folders(ctx, prefix)
 	if err != nil {
 		return nil, fmt.Errorf("list backups: %w", err)
 	}
-	return b.infos(ctx, folders)
+	infos, damaged := b.infos(ctx, folders)
+	pins, err := snapshot.Pins(ctx, b.bucket)
+	if err != nil {
+		return infos, errors.Join(damaged, fmt.Errorf("list pins: %w", err))
+	}
+	for _, info := range infos {
+		for _, pin := range pins {
+			if pin.Name == info.Name {
+				info.Pin = pinInfoOf(pin)
+			}
+		}
+	}
+	pins = slices.DeleteFunc(pins, func(p *snapshot.Pin) bool {
+		return p.Snapshot == "" || slices.ContainsFunc(infos, func(i *Info) bool { return i.Name == p.Name })
+	})
+	snapshots, gone := gather(pins, func(p *snapshot.Pin) (*Info, error) { return b.infoOfPinned(ctx, p) })
+	infos = append(infos, snapshots...)
+	sortByAge(infos)
+	return infos, errors.Join(damaged, gone)
 }
 
-// infos reads the manifests of those that have one.
+// infoOfPinned describes a snapshot that is pinned under a name. It is nil if a pin that
+// has expired keeps it no more.
+func (b *Backups) infoOfPinned(ctx context.Context, pin *snapshot.Pin) (*Info, error) {
+	m, err := b.snapshotOf(ctx, pin)
+	switch {
+	case errors.Is(err, bucket.ErrNotExist) && pin.Expired(time.Now()):
+		return nil, nil
+	case errors.Is(err, bucket.ErrNotExist):
+		return nil, fmt.Errorf("%w: %s keeps snapshot %s, which is not there; unpin it if that is right", ErrDamaged, snapshot.PinKey(pin.Name), pin.Snapshot)
+	case err != nil:
+		return nil, err
+	}
+	info := infoOf(pin.Name, m)
+	info.Pin = pinInfoOf(pin)
+	return info, nil
+}
+
+func sortByAge(infos []*Info) {
+	slices.SortFunc(infos, func(i, j *Info) int {
+		return cmp.Or(i.Made.Compare(j.Made), cmp.Compare(i.Name, j.Name))
+	})
+}
+
+// infos reads the manifests of those that have one, oldest first.
 func (b *Backups) infos(ctx context.Context, folders []*folder) ([]*Info, error) {
-	infos, errs := make([]*Info, len(folders)), make([]error, len(folders))
+	infos, err := gather(folders, func(f *folder) (*Info, error) { return b.info(ctx, f) })
+	sortByAge(infos)
+	return infos, err
+}
+
+// gather reads what describes each of many, some at once, and leaves out what is nil.
+// The errors are joined.
+func gather[T any](all []T, read func(T) (*Info, error)) ([]*Info, error) {
+	infos, errs := make([]*Info, len(all)), make([]error, len(all))
 	var reads errgroup.Group
 	reads.SetLimit(listParallel)
-	for i, f := range folders {
-		if !f.whole() {
-			continue
-		}
+	for i, one := range all {
 		reads.Go(func() error {
-			infos[i], errs[i] = b.info(ctx, f)
+			infos[i], errs[i] = read(one)
 			return nil
 		})
 	}
 	_ = reads.Wait() // the errors are in errs
-	infos = slices.DeleteFunc(infos, func(info *Info) bool { return info == nil })
-	slices.SortFunc(infos, func(i, j *Info) int {
-		return cmp.Or(i.Made.Compare(j.Made), cmp.Compare(i.Name, j.Name))
-	})
-	return infos, errors.Join(errs...)
+	return slices.DeleteFunc(infos, func(info *Info) bool { return info == nil }), errors.Join(errs...)
 }
 
+// info is nil if there is no whole backup.
 func (b *Backups) info(ctx context.Context, f *folder) (*Info, error) {
+	if !f.whole() {
+		return nil, nil
+	}
 	if err := checkName(f.name); err != nil {
 		return nil, fmt.Errorf("%w: object %s: %w; remove it if it is not this program's", ErrDamaged, f.manifest, err)
 	}
@@ -112,5 +160,5 @@ func (b *Backups) info(ctx context.Context, f *folder) (*Info, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	return infoOf(m), nil
+	return infoOf(f.name, m), nil
 }
