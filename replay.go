@@ -6,13 +6,15 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
+	"github.com/scheduler-store/scheduler-store/snapshot"
 )
 
 // replay is how far the newest recovery is.
 type replay struct {
 	mu       sync.Mutex
 	progress *blob.Progress // nil while there is none
-	logged   time.Time      // when it was last logged, or began
+	model    snapshot.ReplayModel
+	logged   time.Time // when it was last logged, or began
 }
 
 // replayLogged is the time between two lines about a recovery that takes long.
@@ -29,6 +31,7 @@ func (s *Store) replaying(p blob.Progress) {
 	}
 	if r.progress = &p; p.Done {
 		r.progress = nil
+		r.model.Measured(p.Entries, p.Bytes, p.Elapsed)
 	}
 	switch {
 	case p.Done && p.Elapsed >= replayLogged:
@@ -46,6 +49,20 @@ func (s *Store) logReplay(what string, p *blob.Progress) {
 		fields = append(fields, slog.Uint64("end", uint64(p.End)), slog.Duration("left", left))
 	}
 	s.logger.Info(what, fields...)
+}
+
+// measured takes what a rehearsed recovery took for the log, as one that was in earnest.
+func (s *Store) measured(p blob.Progress) {
+	s.replay.mu.Lock()
+	defer s.replay.mu.Unlock()
+	s.replay.model.Measured(p.Entries, p.Bytes, p.Elapsed)
+}
+
+// replayEstimate is how long a recovery would read the log behind the newest snapshot.
+func (s *Store) replayEstimate(b blob.Backlog) time.Duration {
+	s.replay.mu.Lock()
+	defer s.replay.mu.Unlock()
+	return s.replay.model.Of(b.Entries, b.Bytes)
 }
 
 // RecoveryProgress is how far a recovery is with the log; false while there is none,

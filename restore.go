@@ -53,6 +53,7 @@ func (s *Store) Restore(ctx context.Context, r Restoration) (commit persistence.
 	if r.Records == nil {
 		return commit, fmt.Errorf("restore: %w: %w: no records; those of an empty state are an empty sequence", persistence.ErrNotCommitted, storage.ErrNullArgument)
 	}
+	s.endRehearsals()
 	done, err := s.beginCopy(ctx)
 	if err != nil {
 		return commit, fmt.Errorf("restore: %w: %w", persistence.ErrNotCommitted, err)

@@ -399,7 +399,7 @@ func TestFollowerCantRestore(t *testing.T) {
 func TestSnapshotsAroundARestore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCell(t)
-		one := c.open("one", Options{Snapshots: snapshot.Schedule{Entries: 3}})
+		one := c.open("one", Options{Snapshots: snapshot.Schedule{Replay: 2500 * time.Microsecond}})
 		c.campaign(one)
 		for _, id := range []string{"a", "b", "c"} {
 			c.write(one, id)
