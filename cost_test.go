@@ -15,6 +15,7 @@ import (
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
 	"github.com/scheduler-store/scheduler-store/cost"
 	"github.com/scheduler-store/scheduler-store/durability"
+	"github.com/scheduler-store/scheduler-store/garbage"
 	"github.com/scheduler-store/scheduler-store/internal/sleep"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
@@ -138,7 +139,7 @@ func TestBusyRequestsAreThoseOfTheProjection(t *testing.T) {
 				led, followed := requests(leader), requests(follower)
 				over := max(time.Duration(1000/rate*float64(time.Second)), 10*time.Second)
 				time.Sleep(over)
-				alone := cost.Workload{TransactionsPerSecond: rate, PutLatency: put, Lease: o.Lease, Log: o.Log}
+				alone := cost.Workload{TransactionsPerSecond: rate, PutLatency: put, Lease: o.Lease, Log: o.Log, GarbageEvery: -1}
 				both := alone
 				both.Followers = 1
 				c.wantRequests("leader", led, requests(leader), over, 4, 0.1, alone)
@@ -154,7 +155,7 @@ func TestBusyRequestsAreThoseOfTheProjection(t *testing.T) {
 func TestCopiesAreThoseOfTheProjection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCell(t)
-		o := Options{Lease: lease.Options{TTL: ttl}, Snapshots: snapshot.Schedule{Every: 2 * time.Minute}, Backups: backup.Schedule{Every: 3 * time.Minute, Keep: 2}}
+		o := Options{Lease: lease.Options{TTL: ttl}, Snapshots: snapshot.Schedule{Every: 2 * time.Minute}, Backups: backup.Schedule{Every: 3 * time.Minute, Keep: 2}, GarbageEvery: -1}
 		leader := c.openAs("leader", o)
 		if err := leader.Campaign(t.Context()); err != nil {
 			t.Fatal(err)
@@ -164,7 +165,27 @@ func TestCopiesAreThoseOfTheProjection(t *testing.T) {
 		before := requests(leader)
 		time.Sleep(time.Hour)
 		c.wantRequests("leader", before, requests(leader), time.Hour, 2, 0.1, cost.Workload{TransactionsPerSecond: 1, Lease: o.Lease, PutLatency: time.Nanosecond,
-			Snapshots: o.Snapshots, BackupEvery: o.Backups.Interval(), BackupsKept: o.Backups.Kept(), StateBytes: 1})
+			Snapshots: o.Snapshots, GarbageEvery: o.GarbageEvery, BackupEvery: o.Backups.Interval(), BackupsKept: o.Backups.Kept(), StateBytes: 1})
+		stop()
+	})
+}
+
+// Garbage goes as often, and takes as many requests, as the projection says.
+func TestGarbageCollectionsAreThoseOfTheProjection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		o := Options{Lease: lease.Options{TTL: ttl}, Snapshots: snapshot.Schedule{Every: 2 * time.Minute}, Backups: backup.Schedule{Every: -1},
+			Retention: garbage.Retention{Keep: 3, Window: 20 * time.Minute, Grace: -1}, GarbageEvery: 10 * time.Minute}
+		leader := c.openAs("leader", o)
+		if err := leader.Campaign(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		stop := c.keepWriting(leader, 0.3)
+		time.Sleep(45 * time.Minute) // the window is full
+		before := requests(leader)
+		time.Sleep(time.Hour)
+		c.wantRequests("leader", before, requests(leader), time.Hour, 2, 0.15, cost.Workload{TransactionsPerSecond: 0.3, Lease: o.Lease, PutLatency: time.Nanosecond,
+			Snapshots: o.Snapshots, Retention: o.Retention, GarbageEvery: o.GarbageEvery, StateBytes: 1, RecordBytes: 100})
 		stop()
 	})
 }

@@ -49,10 +49,8 @@ const (
 // causes are all that requests are for, in the order of every list.
 var causes = []Cause{LogWrites, LeaseRenewals, LeaseWatching, Following, EndChecks, Snapshots, Backups, Other}
 
-// Causes are those of a projection, in the order of every list.
-func Causes() []Cause {
-	return append(slices.DeleteFunc(slices.Clone(causes), func(c Cause) bool { return c == Other }), Storage)
-}
+// Causes are all, in the order of every list.
+func Causes() []Cause { return append(slices.Clone(causes), Storage) }
 
 func causeOf(op bucket.Operation, object bucket.ObjectKind) Cause {
 	write := op == bucket.OpCreate || op == bucket.OpReplace

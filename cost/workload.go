@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/scheduler-store/scheduler-store/garbage"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/snapshot"
@@ -32,6 +33,10 @@ type Workload struct {
 	Log       blob.Options
 	Follow    blob.FollowOptions
 	Snapshots snapshot.Schedule
+	// Retention is what the leader keeps, and GarbageEvery the time between two of its
+	// collections; 1 h if zero, negative is never.
+	Retention    garbage.Retention
+	GarbageEvery time.Duration
 	// BackupEvery is the time between two backups, in the cell's own bucket; zero is
 	// never. BackupsKept is how many of them are kept.
 	BackupEvery time.Duration
@@ -48,6 +53,9 @@ func (w Workload) withDefaults() Workload {
 	if w.StateBytes == 0 {
 		w.StateBytes = 16 << 20
 	}
+	if w.GarbageEvery == 0 {
+		w.GarbageEvery = time.Hour
+	}
 	return w
 }
 
@@ -58,8 +66,8 @@ type Projection struct {
 	EntriesPerSecond float64 `json:"entriesPerSecond"`
 	// Causes are the requests of a month.
 	Causes []Line `json:"causes"`
-	// StoredBytes are the log's since the last snapshot, that snapshot, and the backups.
-	// What else was not removed is not in it.
+	// StoredBytes are those of the log and the snapshots that the retention keeps, and of
+	// the backups.
 	StoredBytes    float64 `json:"storedBytes"`
 	StorageDollars float64 `json:"storageDollars"`
 	// Dollars is the whole month's.
@@ -96,8 +104,12 @@ func (w Workload) perSecond() byCause {
 		LeaseWatching: {Reads: float64(w.Standbys) * rate(w.Lease.WatchEvery())},
 		Snapshots:     w.snapshot().times(rate(w.snapshotEvery())),
 		Backups:       w.backup().times(rate(w.backupEvery())),
+		Other:         Requests{Lists: 1}.times(rate(w.backupEvery())), // of the pins, which keep backups
 	}
 	readers := float64(w.Followers + w.Standbys)
+	for c, r := range w.collection() {
+		all.add(c, r.times(rate(w.collectEvery())))
+	}
 	for c, r := range w.following() {
 		all.add(c, r.times(readers))
 	}
@@ -137,11 +149,61 @@ func (w Workload) entriesPerSecond() float64 {
 
 func (w Workload) bytesPerSecond() float64 { return w.TransactionsPerSecond * float64(w.RecordBytes) }
 
-func (w Workload) snapshotEvery() time.Duration { return w.Snapshots.Interval(w.entriesPerSecond()) }
+func (w Workload) snapshotEvery() time.Duration {
+	return w.Snapshots.Interval(w.entriesPerSecond(), w.bytesPerSecond())
+}
 
 // snapshot is what one snapshot takes: its parts and the manifest.
 func (w Workload) snapshot() Requests {
 	return Requests{Writes: w.stateObjects(), UploadedBytes: float64(w.StateBytes)}
+}
+
+// collectEvery is the time between two collections of garbage: without a new snapshot
+// there is none.
+func (w Workload) collectEvery() time.Duration {
+	if w.GarbageEvery < 0 || w.snapshotEvery() <= 0 {
+		return 0
+	}
+	return max(w.GarbageEvery, w.snapshotEvery())
+}
+
+// keptFor is how far back the oldest snapshot lies that is kept.
+func (w Workload) keptFor() time.Duration {
+	r := w.Retention.WithDefaults()
+	return max(time.Duration(r.Keep)*w.snapshotEvery(), max(r.Window, r.Grace, 0)+w.snapshotEvery())
+}
+
+// keptSnapshots is how many are kept.
+func (w Workload) keptSnapshots() float64 {
+	if w.snapshotEvery() <= 0 {
+		return 0
+	}
+	return math.Ceil(w.keptFor().Seconds() / w.snapshotEvery().Seconds())
+}
+
+// collection is what one collection of garbage takes: looking at all there is, the proof
+// before it and those before the entries and the parts go, a look for new pins before
+// each batch, the entries that may be seals, and what goes.
+func (w Workload) collection() byCause {
+	every := w.collectEvery().Seconds()
+	snapshots := 0.0 // that have come since the last one, and as many that go
+	if w.snapshotEvery() > 0 {
+		snapshots = every / w.snapshotEvery().Seconds()
+	}
+	manifests := w.keptSnapshots() + snapshots
+	entries := w.entriesPerSecond() * every
+	small := 0.0
+	if entries > 0 && w.bytesPerSecond()/w.entriesPerSecond() < blob.MaxSeal {
+		small = entries
+	}
+	objects := w.entriesPerSecond() * (w.keptFor().Seconds() + every)
+	whole := w.stateObjects()
+	return byCause{
+		EndChecks: {Lists: 2*math.Ceil(manifests*w.stateObjects()/listPage) + max(1, math.Ceil(objects/listPage))},
+		Snapshots: {Reads: manifests + 2*whole + 2*(1+whole), Deletes: snapshots * w.stateObjects(), RetrievedBytes: 4 * float64(w.StateBytes)},
+		Following: {Reads: 1 + small},
+		Other:     {Lists: 4 + math.Ceil(entries/garbage.BatchSize), Deletes: entries},
+	}
 }
 
 // backupEvery is the time between two backups: none is made of a state that has one.
@@ -169,9 +231,9 @@ func (w Workload) stateObjects() float64 {
 }
 
 func (w Workload) storedBytes() float64 {
-	bytes := w.bytesPerSecond() * w.snapshotEvery().Seconds()
+	bytes := w.bytesPerSecond() * w.keptFor().Seconds()
 	if w.snapshotEvery() > 0 {
-		bytes += float64(w.StateBytes)
+		bytes += float64(w.StateBytes) * w.keptSnapshots()
 	}
 	if w.backupEvery() > 0 {
 		bytes += float64(w.StateBytes) * float64(w.BackupsKept)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/cost"
+	"github.com/scheduler-store/scheduler-store/garbage"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/snapshot"
@@ -72,10 +73,10 @@ func TestWhatEachPartCosts(t *testing.T) {
 		{standby, cost.Following, follow},
 		{standby, cost.LeaseWatching, check + readsOf(lease.Options{}.WatchEvery())},
 		{cost.Workload{Lease: lease.Options{TTL: time.Minute}}, cost.LeaseRenewals, month / 20 * 0.005 / 1000},
-		{cost.Workload{TransactionsPerSecond: 1, Snapshots: snapshot.Schedule{Every: time.Hour}, StateBytes: 20 << 20}, cost.Snapshots, month / hour * 4 * 0.005 / 1000},
-		{cost.Workload{TransactionsPerSecond: 0.0001, Snapshots: snapshot.Schedule{Every: time.Hour}}, cost.Snapshots, month / 10_000 * 3 * 0.005 / 1000},
+		{cost.Workload{TransactionsPerSecond: 1, GarbageEvery: -1, Snapshots: snapshot.Schedule{Every: time.Hour}, StateBytes: 20 << 20}, cost.Snapshots, month / hour * 4 * 0.005 / 1000},
+		{cost.Workload{TransactionsPerSecond: 0.0001, GarbageEvery: -1, Snapshots: snapshot.Schedule{Every: time.Hour}}, cost.Snapshots, month / 10_000 * 3 * 0.005 / 1000},
 		{cost.Workload{TransactionsPerSecond: 1, BackupEvery: time.Hour, BackupsKept: 9, StateBytes: 1}, cost.Backups, month / hour * (2*0.005 + 0.005 + 10*0.0004) / 1000},
-		{cost.Workload{TransactionsPerSecond: 1, BackupEvery: time.Hour, BackupsKept: 4, StateBytes: 1 << 30, Snapshots: snapshot.Schedule{Every: time.Second}}, cost.Storage, 5*0.023 + 1024*0.023/(1<<30)},
+		{cost.Workload{TransactionsPerSecond: 1, BackupEvery: time.Hour, BackupsKept: 4, StateBytes: 1 << 30, Snapshots: snapshot.Schedule{Every: time.Second}, Retention: garbage.Retention{Keep: 1, Window: -1, Grace: -1}}, cost.Storage, 5*0.023 + 1024*0.023/(1<<30)},
 	} {
 		if got := cost.Project(prices(t, "s3"), c.w).Of(c.cause); math.Abs(got-c.want) > 1e-5 { // requests are whole
 			t.Errorf("%s of %+v: $%v, want $%v", c.cause, c.w, got, c.want)
