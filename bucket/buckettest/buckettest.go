@@ -13,11 +13,9 @@ package buckettest
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto/rand"
 	"errors"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
@@ -163,18 +161,4 @@ func (s suite) mustList(t *testing.T, b *bucket.Bucket, prefix, after string, wa
 	if !slices.Equal(got, want) {
 		t.Fatalf("list prefix %q after %q: %q, want %q", prefix, after, got, want)
 	}
-}
-
-// together runs n goroutines that start at the same moment, and waits for them.
-func together(ctx context.Context, n int, run func(ctx context.Context, i int)) {
-	var all sync.WaitGroup
-	start := make(chan struct{})
-	for i := range n {
-		all.Go(func() {
-			<-start
-			run(ctx, i)
-		})
-	}
-	close(start)
-	all.Wait()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/bucket/race"
 )
 
 // prefixes: names that a directory's separator sorts between, and that only
@@ -50,7 +51,7 @@ func (s suite) listPrefixAndAfter(t *testing.T, b *bucket.Bucket) {
 
 func (s suite) listRightAfterWrite(t *testing.T, b *bucket.Bucket) {
 	const writers, each = 8, 25
-	together(t.Context(), writers, func(ctx context.Context, w int) {
+	race.Together(t.Context(), writers, func(ctx context.Context, w int) {
 		for i := range each {
 			key := fmt.Sprintf("w%d/%03d", w, i)
 			if _, err := b.Create(ctx, key, unique(key)); err != nil {
@@ -81,7 +82,7 @@ func (s suite) listMany(t *testing.T, b *bucket.Bucket) {
 		want[i] = fmt.Sprintf("log/0000000001/%020d", i)
 	}
 	began := time.Now()
-	together(t.Context(), writers, func(ctx context.Context, w int) {
+	race.Together(t.Context(), writers, func(ctx context.Context, w int) {
 		for i := w; i < len(want); i += writers {
 			if _, err := b.Create(ctx, want[i], []byte(want[i])); err != nil {
 				t.Error(err)

@@ -29,6 +29,9 @@ var (
 	// ErrDenied: the credentials are missing, wrong, or not allowed to do this.
 	// A write that ended so did not land.
 	ErrDenied = errors.New("access denied")
+	// ErrNotLanded: a write ended before anything could land, such as where the disk is
+	// full, and nothing of it will.
+	ErrNotLanded = errors.New("nothing was written")
 	// ErrNoBucket: the bucket or directory itself is not there.
 	ErrNoBucket = errors.New("no such bucket")
 )

@@ -33,6 +33,7 @@ import (
 // Bucket is a bucket of GCS. Its methods may be called by many goroutines.
 type Bucket struct {
 	client    *storage.Client
+	handle    *storage.BucketHandle
 	blob      *blob.Bucket
 	transport *httpretry.Transport
 }
@@ -74,7 +75,7 @@ func Open(ctx context.Context, name string, parameters url.Values, retry httpret
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
-	return &Bucket{client: client, blob: b, transport: transport}, nil
+	return &Bucket{client: client, handle: client.Bucket(name), blob: b, transport: transport}, nil
 }
 
 func parse(parameters url.Values) (anonymous bool, err error) {

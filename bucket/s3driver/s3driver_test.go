@@ -23,11 +23,14 @@ func parameters(endpoint string) url.Values {
 	return url.Values{"endpoint": {endpoint}, "use_path_style": {"true"}, "region": {"us-east-1"}}
 }
 
+// retry gives up soon.
+var retry = httpretry.Options{RetryFor: 300 * time.Millisecond}
+
 func open(t *testing.T, parameters url.Values) *s3driver.Bucket {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", "id")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
-	b, err := s3driver.Open(t.Context(), "bucket", parameters, httpretry.Options{RetryFor: 300 * time.Millisecond})
+	b, err := s3driver.Open(t.Context(), "bucket", parameters, retry)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +96,12 @@ func TestRequests(t *testing.T) {
 	}
 	if got.Header.Get("If-Match") != `"old"` || got.Header.Get("If-None-Match") != "" {
 		t.Errorf("replace: %v", got.Header)
+	}
+	if err := b.Delete(t.Context(), "k"); err != nil || got.Method != "DELETE" || got.Header.Get("If-Match") != "" {
+		t.Errorf("delete: %v, %s %v", err, got.Method, got.Header)
+	}
+	if _, err := b.GetRange(t.Context(), "k", 3, 4); err != nil || got.Header.Get("Range") != "bytes=3-6" {
+		t.Errorf("range: %v, %v", err, got.Header)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	schedulerstore "github.com/scheduler-store/scheduler-store"
@@ -80,7 +79,7 @@ const never = 1000 * time.Hour
 // storeOptions are those of a store that does nothing but what it is told: no
 // snapshots, backups or pruning.
 func storeOptions() schedulerstore.Options {
-	return schedulerstore.Options{Snapshots: snapshot.Schedule{Every: never, Entries: math.MaxInt},
+	return schedulerstore.Options{Snapshots: snapshot.Schedule{Every: never, Replay: never},
 		Backups: backup.Schedule{Every: never}, History: schedulerstore.History{Every: never}}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/scheduler-store/scheduler-store/cost"
+	"github.com/scheduler-store/scheduler-store/snapshot"
 )
 
 // Options of the experiments. All must be set, but for Profile, Prices and Progress.
@@ -16,7 +17,8 @@ type Options struct {
 	Clients []int
 	// Duration of each measurement.
 	Duration time.Duration
-	// Transactions are written for recovery, and counted requests of.
+	// Transactions are written for recovery, and counted requests of; a large state has as
+	// many tasks.
 	Transactions int
 	// Profile names the latencies that are put before the store; see package
 	// latencydriver. Empty leaves out what needs them.
@@ -36,6 +38,7 @@ type Report struct {
 	Profile      *Profiled     `json:"profile,omitzero"`
 	Hedging      *Hedging      `json:"hedging,omitzero"`
 	Recovery     *Recovery     `json:"recovery,omitzero"`
+	Snapshots    *Snapshots    `json:"snapshots,omitzero"`
 	Failover     *Failover     `json:"failover,omitzero"`
 	Requests     *Accounting   `json:"requests,omitzero"`
 }
@@ -137,6 +140,16 @@ func Experiments() []Experiment {
 			Estimate: func(o Options) Estimate {
 				entries := o.Transactions*o.RecordBytes>>20 + 1
 				return Estimate{Puts: entries, Gets: 2 * replayRounds * entries}
+			}},
+		{Name: "snapshots", What: "commits beside snapshots of a state of so many tasks, and recovering it",
+			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {
+				r.Snapshots, err = MeasureSnapshots(ctx, s, o)
+				return err
+			},
+			Estimate: func(o Options) Estimate {
+				parts := o.Transactions*o.RecordBytes/snapshot.PartBytes + 2
+				return Estimate{Puts: o.Transactions/tasksPerWrite + o.puts(snapshotClients, 3*snapshotRounds) + 2*snapshotRounds*parts,
+					Gets: o.puts(snapshotClients, 3*snapshotRounds) + (2*snapshotRounds+1)*parts}
 			}},
 		{Name: "failover", What: "hand-over, crash, a follower's lag and what it costs idle",
 			Run: func(ctx context.Context, s *Scratch, o Options, r *Report) (err error) {

@@ -26,10 +26,10 @@ func measured(t *testing.T, name string, o Options) *Report {
 		if e.Name != name {
 			continue
 		}
-		if err := With(t.Context(), s, func() error { return e.Run(t.Context(), s, o, report) }); err != nil {
+		if err := s.Use(t.Context(), func() error { return e.Run(t.Context(), s, o, report) }); err != nil {
 			t.Fatal(err)
 		}
-		if left := contents(t, mem); len(left) > 0 {
+		if left := mem.Keys(); len(left) > 0 {
 			t.Errorf("%d objects are left", len(left))
 		}
 		return report
@@ -171,5 +171,15 @@ func TestDollarsAreThoseOfAMonth(t *testing.T) {
 	}
 	if got := (Requests{Create: 1}).dollarsPerMonth(prices, 0); got != 0 {
 		t.Errorf("$%v in no time", got)
+	}
+}
+
+func TestSnapshots(t *testing.T) {
+	s := measured(t, "snapshots", small()).Snapshots
+	positive(t, map[string]float64{"state": s.StateBytes, "without": s.Without.Commit.P50, "full": s.Full.Commit.P99, "incremental": s.Incremental.PerSecond,
+		"full over": s.FullOver.P50, "incremental over": s.IncrementalOver.P99, "made full": float64(s.Full.Made), "made": float64(s.Incremental.Made),
+		"bytes of a full one": float64(s.Full.Bytes), "recovery": s.Recovery.Seconds, "raw": s.Recovery.RawSeconds, "recovery over raw": s.Recovery.OverRaw})
+	if s.Tasks != 300 || s.Without.Made != 0 || s.Recovery.Bytes == 0 {
+		t.Errorf("%+v", s)
 	}
 }

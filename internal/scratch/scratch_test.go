@@ -1,4 +1,4 @@
-package benchmark
+package scratch
 
 import (
 	"context"
@@ -39,10 +39,16 @@ func put(t *testing.T, b driver.Bucket, key string) {
 	}
 }
 
+// write makes an object in a scratch.
+func write(ctx context.Context, s *Scratch, name string) error {
+	_, err := s.Driver.Create(ctx, s.Prefix+name, nil)
+	return err
+}
+
 // neighbours are keys that a careless removal would take as well.
 func neighbours(t *testing.T, b driver.Bucket, s *Scratch) map[string]string {
 	t.Helper()
-	folder := strings.TrimSuffix(s.prefix, "/")
+	folder := strings.TrimSuffix(s.Prefix, "/")
 	for _, key := range []string{"cells/prod/cell.json", "cells/prod/log/0000000000/00000000000000000000", "cells/prod/bench-other/cell.json",
 		folder + "x", folder + "-2/a", "bench-a/a", "a", "z"} {
 		put(t, b, key)
@@ -53,12 +59,11 @@ func neighbours(t *testing.T, b driver.Bucket, s *Scratch) map[string]string {
 func TestScratchIsRemovedAndNothingElse(t *testing.T) {
 	for _, prefix := range []string{"", "cells/prod", "/cells/prod/"} {
 		mem := memdriver.New()
-		s := NewScratch(mem, "mem://m", prefix)
+		s := New(mem, "mem://m", prefix, "bench-")
 		before := neighbours(t, mem, s)
-		if err := With(t.Context(), s, func() error {
-			p := s.place("one", nil)
+		if err := s.Use(t.Context(), func() error {
 			for i := range removeBatch + 10 { // more than one batch
-				if err := p.put(t.Context(), fmt.Sprintf("a/%d", i), nil); err != nil {
+				if err := write(t.Context(), s, fmt.Sprintf("one/a/%d", i)); err != nil {
 					return err
 				}
 			}
@@ -73,14 +78,14 @@ func TestScratchIsRemovedAndNothingElse(t *testing.T) {
 }
 
 func TestScratchesAreRandomAndBelowThePrefix(t *testing.T) {
-	one, two := NewScratch(nil, "s3://b/cells/prod", "cells/prod"), NewScratch(nil, "s3://b/cells/prod", "cells/prod")
-	if one.prefix == two.prefix || one.Name() == two.Name() {
+	one, two := New(nil, "s3://b/cells/prod", "cells/prod", "bench-"), New(nil, "s3://b/cells/prod", "cells/prod", "bench-")
+	if one.Prefix == two.Prefix || one.Name() == two.Name() {
 		t.Error("two scratches are one")
 	}
-	if want := "cells/prod/bench-"; !strings.HasPrefix(one.prefix, want) || !strings.HasSuffix(one.prefix, "/") || len(one.prefix) != len(want)+17 {
-		t.Errorf("prefix is %s", one.prefix)
+	if want := "cells/prod/bench-"; !strings.HasPrefix(one.Prefix, want) || !strings.HasSuffix(one.Prefix, "/") || len(one.Prefix) != len(want)+17 {
+		t.Errorf("prefix is %s", one.Prefix)
 	}
-	if want := "s3://b/" + strings.TrimSuffix(one.prefix, "/"); one.Name() != want {
+	if want := "s3://b/" + strings.TrimSuffix(one.Prefix, "/"); one.Name() != want {
 		t.Errorf("name is %s, want %s", one.Name(), want)
 	}
 }
@@ -94,13 +99,12 @@ func TestScratchIsRemovedAfterErrors(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			mem := memdriver.New()
-			s := NewScratch(mem, "mem://m", "")
+			s := New(mem, "mem://m", "", "bench-")
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			err := With(ctx, s, func() error {
-				p := s.place("one", nil)
-				time.AfterFunc(straggle/2, func() { _ = p.put(t.Context(), "late", nil) })
-				return errors.Join(p.put(ctx, "a", nil), end(cancel))
+			err := s.Use(ctx, func() error {
+				time.AfterFunc(straggle/2, func() { _ = write(t.Context(), s, "one/late") })
+				return errors.Join(write(ctx, s, "one/a"), end(cancel))
 			})
 			if err == nil || strings.Contains(err.Error(), "left") {
 				t.Errorf("%s: %v", name, err)
@@ -120,9 +124,9 @@ func TestWhatCantBeRemovedIsTold(t *testing.T) {
 		"unknown": {Operation: memdriver.List, Skip: 1, Do: memdriver.Fail},
 	} {
 		mem := memdriver.New()
-		s := NewScratch(mem, "mem://m/x", "x")
+		s := New(mem, "mem://m/x", "x", "bench-")
 		mem.Inject(fault)
-		err := With(t.Context(), s, func() error { return s.place("one", nil).put(t.Context(), "a", nil) })
+		err := s.Use(t.Context(), func() error { return write(t.Context(), s, "one/a") })
 		if err == nil || !strings.Contains(err.Error(), s.Name()) || !strings.Contains(err.Error(), "may be left") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -135,8 +139,8 @@ type sleepy struct{ driver.Bucket }
 func (sleepy) Delete(context.Context, string) error { return nil }
 
 func TestRemovalOfWhatStaysEnds(t *testing.T) {
-	s := NewScratch(sleepy{memdriver.New()}, "mem://m", "")
-	err := With(t.Context(), s, func() error { return s.place("one", nil).put(t.Context(), "a", nil) })
+	s := New(sleepy{memdriver.New()}, "mem://m", "", "bench-")
+	err := s.Use(t.Context(), func() error { return write(t.Context(), s, "one/a") })
 	if err == nil || !strings.Contains(err.Error(), "still listed") {
 		t.Error(err)
 	}
@@ -153,7 +157,7 @@ func TestStoreThatListsOthersIsNotBelieved(t *testing.T) {
 	mem := memdriver.New()
 	put(t, mem, "precious")
 	before := contents(t, mem)
-	s := NewScratch(stray{mem}, "mem://m", "")
+	s := New(stray{mem}, "mem://m", "", "bench-")
 	if err := s.Remove(t.Context()); err == nil || !strings.Contains(err.Error(), "precious") {
 		t.Error(err)
 	}
@@ -164,9 +168,9 @@ func TestStoreThatListsOthersIsNotBelieved(t *testing.T) {
 
 func TestTakenPrefixIsRefused(t *testing.T) {
 	mem := memdriver.New()
-	s := NewScratch(mem, "mem://m", "")
-	put(t, mem, s.prefix+"a")
-	if err := With(t.Context(), s, func() error { t.Error("it ran"); return nil }); err == nil {
+	s := New(mem, "mem://m", "", "bench-")
+	put(t, mem, s.Prefix+"a")
+	if err := s.Use(t.Context(), func() error { t.Error("it ran"); return nil }); err == nil {
 		t.Error("no error")
 	}
 	if len(contents(t, mem)) != 1 {

@@ -1,4 +1,6 @@
-package benchmark
+// Package scratch is a part of a store for a command that tries things out: bench and
+// doctor.
+package scratch
 
 import (
 	"context"
@@ -10,7 +12,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/driver"
 	"github.com/scheduler-store/scheduler-store/internal/sleep"
 )
@@ -19,30 +20,33 @@ import (
 // store's own, that is made for one run and removed after it. Nothing else in the store
 // is written or deleted, so a cell that is there stays as it is.
 type Scratch struct {
-	driver driver.Bucket
-	store  string // the store's URL
-	folder string // what is added to it
-	prefix string // of keys, with the store's own; ends with a slash
+	Driver driver.Bucket
+	// Folder is what is added to the store's URL and to its prefix.
+	Folder string
+	// Prefix is of keys, with the store's own; it ends with a slash.
+	Prefix string
+
+	store string // the store's URL
 }
 
-// NewScratch chooses a prefix in the store of a driver. name is the store's URL, without
-// parameters, and prefix what comes before all its keys. Nothing is written yet. The
-// caller closes the driver.
-func NewScratch(d driver.Bucket, name, prefix string) *Scratch {
-	folder := "bench-" + strings.ToLower(rand.Text()[:16])
-	s := &Scratch{driver: d, store: strings.TrimSuffix(name, "/"), folder: folder, prefix: folder + "/"}
+// New chooses a prefix in the store of a driver, whose last element begins with kind,
+// such as bench-. name is the store's URL, without parameters, and prefix what comes
+// before all its keys. Nothing is written yet. The caller closes the driver.
+func New(d driver.Bucket, name, prefix, kind string) *Scratch {
+	folder := kind + strings.ToLower(rand.Text()[:16])
+	s := &Scratch{Driver: d, Folder: folder, Prefix: folder + "/", store: strings.TrimSuffix(name, "/")}
 	if prefix = strings.Trim(prefix, "/"); prefix != "" {
-		s.prefix = prefix + "/" + s.prefix
+		s.Prefix = prefix + "/" + s.Prefix
 	}
 	return s
 }
 
 // Name is the URL of the scratch, for people.
-func (s *Scratch) Name() string { return s.store + "/" + s.folder }
+func (s *Scratch) Name() string { return s.store + "/" + s.Folder }
 
 // Check makes sure that the store answers, and that nothing has the prefix.
 func (s *Scratch) Check(ctx context.Context) error {
-	for info, err := range s.driver.List(ctx, s.prefix, "") {
+	for info, err := range s.Driver.List(ctx, s.Prefix, "") {
 		if err != nil {
 			return fmt.Errorf("list %s: %w", s.Name(), err)
 		}
@@ -86,7 +90,7 @@ func (s *Scratch) remove(ctx context.Context) error {
 		group.SetLimit(removeParallel)
 		for _, key := range keys {
 			group.Go(func() error {
-				if err := s.driver.Delete(ctx, key); err != nil {
+				if err := s.Driver.Delete(ctx, key); err != nil {
 					return fmt.Errorf("delete %s: %w", key, err)
 				}
 				return nil
@@ -101,12 +105,12 @@ func (s *Scratch) remove(ctx context.Context) error {
 // list returns some keys of the scratch; none means that nothing is left.
 func (s *Scratch) list(ctx context.Context) ([]string, error) {
 	var keys []string
-	for info, err := range s.driver.List(ctx, s.prefix, "") {
+	for info, err := range s.Driver.List(ctx, s.Prefix, "") {
 		if err != nil {
 			return nil, err
 		}
-		if !strings.HasPrefix(info.Key, s.prefix) { // the last guard before a delete
-			return nil, fmt.Errorf("the store lists %s under %s", info.Key, s.prefix)
+		if !strings.HasPrefix(info.Key, s.Prefix) { // the last guard before a delete
+			return nil, fmt.Errorf("the store lists %s under %s", info.Key, s.Prefix)
 		}
 		if keys = append(keys, info.Key); len(keys) == removeBatch {
 			break
@@ -115,9 +119,9 @@ func (s *Scratch) list(ctx context.Context) ([]string, error) {
 	return keys, nil
 }
 
-// With makes a scratch in the store, calls f with it, and removes it, whatever f
+// Use makes sure that nobody uses the scratch, calls f, and removes it, whatever f
 // returns. Everything that f has opened in it must be closed when it returns.
-func With(ctx context.Context, s *Scratch, f func() error) error {
+func (s *Scratch) Use(ctx context.Context, f func() error) error {
 	if err := s.Check(ctx); err != nil {
 		return err
 	}
@@ -130,37 +134,3 @@ func With(ctx context.Context, s *Scratch, f func() error) error {
 
 // straggle is how long a request that was cut off may take to land all the same.
 const straggle = 500 * time.Millisecond
-
-// place is a part of a scratch for one cell, or for raw objects, whose requests are
-// counted.
-type place struct {
-	counter *counter
-	name    string
-	prefix  string // without a slash at its end
-}
-
-// wrapper puts something between a store and who uses it, such as latencies.
-type wrapper func(driver.Bucket) driver.Bucket
-
-// place makes one of a new name. wrap may be nil.
-func (s *Scratch) place(name string, wrap wrapper) *place {
-	d := s.driver
-	if wrap != nil {
-		d = wrap(d)
-	}
-	return &place{counter: &counter{driver: d}, name: s.Name() + "/" + name, prefix: s.prefix + name}
-}
-
-// bucket opens the place. Closing it closes nothing: other places share the driver.
-func (p *place) bucket() *bucket.Bucket {
-	return bucket.New(p.counter, p.name, p.prefix, bucket.Options{})
-}
-
-// put is a raw conditional PUT: one request to the store, as the log makes it.
-func (p *place) put(ctx context.Context, key string, data []byte) error {
-	_, err := p.counter.Create(ctx, p.prefix+"/"+key, data)
-	if err != nil {
-		return fmt.Errorf("create %s of %s: %w", key, p.name, err)
-	}
-	return nil
-}
