@@ -228,6 +228,32 @@ func TestLeaseReleased(t *testing.T) {
 	})
 }
 
+// A claim fails and the next one wins, while what began with the first goes on: then the
+// process leads, and does not begin with the second what leading does anyway.
+func TestClaimThatIsWonAtTheSecondTry(t *testing.T) {
+	for range 12 { // which of two things that are ready comes first is left to chance
+		synctest.Test(t, func(t *testing.T) {
+			c := newCell(t)
+			one, two := c.leader("one"), c.standby("two")
+			time.Sleep(time.Minute + time.Second)
+			if err := one.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			const slow = claimPatience + time.Second
+			c.mem.Inject(memdriver.Fault{Operation: memdriver.List, Key: memdriver.Is("log/"), Do: memdriver.Delay(slow)})
+			failed := c.mem.Inject(memdriver.Fault{Operation: memdriver.Replace, Key: memdriver.Is(lease.Key), Times: 1, Do: memdriver.Fail})
+			start := time.Now()
+			two.LookAtLease()
+			if err := <-two.leads; err != nil || failed.Hits() != 1 {
+				t.Fatal(err, failed.Hits())
+			}
+			if took := time.Since(start); took > claimPatience+slow+time.Second {
+				t.Errorf("took over after %v", took)
+			}
+		})
+	}
+}
+
 // Who loses the race for the lease goes on following soon, and what it began for that
 // is not kept for later.
 func TestClaimInVain(t *testing.T) {

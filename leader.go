@@ -9,7 +9,9 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/durability"
+	"github.com/scheduler-store/scheduler-store/encryption"
 	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/internal/mutation"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
@@ -98,6 +100,7 @@ func poke(c chan<- struct{}) {
 // run follows, leads when elected, and follows again, until the store is closed.
 func (s *Store) run() {
 	defer close(s.ended)
+	defer s.refreshKeys()()
 	reader := s.log.NewReader(s.storage)
 	reader.Report(s.replaying)
 	for {
@@ -140,6 +143,11 @@ func (s *Store) follow(reader *blob.Reader) *election {
 		case <-s.claims:
 			cancel()
 			<-ended
+			select {
+			case e = <-s.elections: // the lease is won already
+				return e
+			default:
+			}
 			if e := s.prepare(reader); e != nil {
 				return e
 			}
@@ -204,6 +212,10 @@ func (s *Store) lead(reader *blob.Reader, e *election) {
 
 	writer, err := s.takeOver(ctx, reader, e.lease)
 	if err != nil {
+		// A request that was cut off does not say why: the lease was lost, perhaps.
+		if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
 		s.trouble("taking over", err)
 		e.result <- fmt.Errorf("campaign: take over: %w", err)
 		return
@@ -233,7 +245,7 @@ func (s *Store) lead(reader *blob.Reader, e *election) {
 // once more when it lets go: so that the loss of the log's last entries is noticed.
 // Before it has sealed the log it does not know for sure what is durable.
 func (s *Store) durablePositions() persistence.Position {
-	if !s.reigned.Load() {
+	if !s.reigned.Load() || mutation.On(mutation.SnapshotOfTheUnacknowledged) {
 		return 0
 	}
 	// After a restore, which is durable, the checkpoint is still of what it replaced.
@@ -263,6 +275,7 @@ func (s *Store) reign(writer *blob.Writer, l *lease.Lease) {
 	var copies sync.WaitGroup
 	copies.Go(func() { s.makeSnapshots(ctx, writer) })
 	copies.Go(func() { s.makeBackups(ctx) })
+	copies.Go(func() { s.collectGarbage(ctx, l) })
 	defer copies.Wait()
 	defer cancel()
 	select {
@@ -303,5 +316,5 @@ func (s *Store) release(l *lease.Lease) {
 
 // lasting tells whether an error will be the same at the next try.
 func lasting(err error) bool {
-	return errors.Is(err, blob.ErrDamaged) || errors.Is(err, blob.ErrReplay) || errors.Is(err, durability.ErrBehind) || errors.Is(err, checked.ErrDamaged) || blob.IsNewerFormat(err) || errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket)
+	return errors.Is(err, blob.ErrDamaged) || errors.Is(err, blob.ErrReplay) || errors.Is(err, durability.ErrBehind) || errors.Is(err, checked.ErrDamaged) || blob.IsNewerFormat(err) || encryption.Lasting(err) || errors.Is(err, bucket.ErrDenied) || errors.Is(err, bucket.ErrNoBucket)
 }

@@ -82,7 +82,7 @@ func TestCampaignWithAHangingWorkGivesTheLeaseUp(t *testing.T) {
 func TestFailingSnapshotsBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCell(t)
-		one := c.open("one", Options{Snapshots: snapshot.Schedule{Entries: 3}})
+		one := c.open("one", Options{Snapshots: snapshot.Schedule{Replay: 2500 * time.Microsecond}})
 		if err := one.Campaign(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestFailingSnapshotsBackOff(t *testing.T) {
 func TestSnapshotThatWasRepairedIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCell(t)
-		one := c.open("one", Options{Snapshots: snapshot.Schedule{Entries: 3}})
+		one := c.open("one", Options{Snapshots: snapshot.Schedule{Replay: 2500 * time.Microsecond}})
 		if err := one.Campaign(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -2,8 +2,12 @@ package schedulerstore
 
 import (
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scheduler-store/scheduler-store/garbage"
+	"github.com/scheduler-store/scheduler-store/snapshot"
 )
 
 // registration keeps what a store and its parts have registered, so that a closed
@@ -61,6 +65,37 @@ type metrics struct {
 	failOver                      *prometheus.HistogramVec
 	pruned                        prometheus.Counter
 	background, backups           *prometheus.CounterVec
+	garbageObjects, garbageBytes  *prometheus.CounterVec
+	garbageSeconds                prometheus.Histogram
+	garbageCollected, garbageLeft prometheus.Gauge
+	snapshotBytes                 *prometheus.CounterVec
+	rehearsals                    *rehearsalMetrics
+}
+
+// collected counts what a garbage collection did.
+func (m *metrics) collected(r *garbage.Report) {
+	for _, a := range r.Garbage {
+		m.garbageObjects.WithLabelValues(string(a.Class)).Add(float64(a.Objects))
+		m.garbageBytes.WithLabelValues(string(a.Class)).Add(float64(a.Bytes))
+	}
+	m.garbageLeft.Set(float64(len(r.Left)))
+	m.garbageSeconds.Observe(r.Took.Seconds())
+}
+
+// The kinds of snapshots.
+const (
+	fullSnapshot        = "full"
+	incrementalSnapshot = "incremental"
+)
+
+// snapshotted counts a snapshot that was made.
+func (m *metrics) snapshotted(s *snapshot.Manifest, took time.Duration) {
+	kind := fullSnapshot
+	if s.Incremental() {
+		kind = incrementalSnapshot
+	}
+	m.snapshotSeconds.Observe(took.Seconds())
+	m.snapshotBytes.WithLabelValues(kind).Add(float64(s.OwnBytes()))
 }
 
 // failed counts a failure of work in the background.
@@ -79,7 +114,7 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 	m := &metrics{
 		recovery: gauge("recovery_seconds", "Time from opening the store until the end of the log was reached first, in seconds (Aurora: scheduler_storage_prepare, scheduler_storage_recover, snapshot_apply)."),
 		watchers: gauge("watchers", "Those who watch the transactions now."),
-		failOver: newFailOverMetric(),
+		failOver: newFailOverMetric(), rehearsals: newRehearsalMetrics(),
 		snapshotSeconds: seconds("snapshot_seconds", "Time that making a snapshot took, in seconds; its count is that of the snapshots (Aurora: scheduler_log_snapshot, "+
 			"scheduler_log_snapshot_persist, snapshot_create, snapshot_save_*, log_manager_snapshot, scheduler_log_snapshots).", long),
 		pruneSeconds: seconds("prune_seconds", "Time that looking for old job updates and removing them took, in seconds (Aurora: job_update_store_prune_history).", long),
@@ -89,11 +124,30 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		backups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricsPrefix + "backups_total",
 			Help: "Backups that this process made, by result (ok, error) (Aurora: scheduler_backup_success, scheduler_backup_failed)."}, []string{"result"}),
 	}
+	perClass := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricsPrefix + name, Help: help + " (snapshots, entries, restores, parts, pins)."}, []string{"class"})
+	}
+	m.garbageObjects = perClass("garbage_objects_total", "Objects that were removed as garbage, by class")
+	m.garbageBytes = perClass("garbage_bytes_total", "Bytes of the objects that were removed as garbage, by class")
+	for _, class := range garbage.Classes() {
+		m.garbageObjects.WithLabelValues(string(class))
+		m.garbageBytes.WithLabelValues(string(class))
+	}
+	m.garbageSeconds = seconds("garbage_seconds", "Time that collecting garbage took, in seconds; its count is that of the collections.", long)
+	m.garbageCollected = gauge("last_garbage_collection_timestamp_seconds", "When garbage was last collected to the end, in seconds since 1970; 0 if never by this process.")
+	m.garbageLeft = gauge("garbage_left_objects", "Objects that the last collection left as they can't be told to be garbage.")
+	m.snapshotBytes = prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricsPrefix + "snapshot_bytes_total",
+		Help: "Bytes of parts that this process wrote for snapshots, by kind (full, incremental)."}, []string{"kind"})
+	for _, kind := range []string{fullSnapshot, incrementalSnapshot} {
+		m.snapshotBytes.WithLabelValues(kind) // shows 0
+	}
 	for _, result := range []string{"ok", "error"} {
 		m.backups.WithLabelValues(result) // shows 0
 	}
 	if r != nil {
-		r.MustRegister(m.recovery, m.watchers, m.failOver, m.snapshotSeconds, m.pruneSeconds, m.pruned, m.background, m.backups)
+		r.MustRegister(m.recovery, m.watchers, m.failOver, m.snapshotSeconds, m.pruneSeconds, m.pruned, m.background, m.backups,
+			m.garbageObjects, m.garbageBytes, m.garbageSeconds, m.garbageCollected, m.garbageLeft, m.snapshotBytes)
+		m.rehearsals.register(r)
 		registerState(r, s)
 	}
 	return m
@@ -121,12 +175,20 @@ func registerState(r prometheus.Registerer, s *Store) {
 		}
 		return 0
 	})
+	gauge("last_rehearsal_timestamp_seconds", "When the last rehearsed restore that succeeded in this process began, in seconds since 1970; 0 if none has.", func() float64 {
+		if last := s.Status().LastRehearsed; last != nil {
+			return float64(last.UnixMilli()) / 1000
+		}
+		return 0
+	})
 	gauge("last_snapshot_timestamp_seconds", "When the last snapshot was made, in seconds since 1970, on the leader; 0 on others.", func() float64 {
 		if last := s.Status().LastSnapshot; last != nil {
 			return float64(last.Made.UnixMilli()) / 1000
 		}
 		return 0
 	})
+	gauge("replay_estimate_seconds", "Estimate of how long a recovery would read the log behind the newest snapshot, in seconds, on the leader; 0 on others.",
+		func() float64 { return s.Status().ReplaySeconds })
 	gauge("unsnapshotted_transactions", "Transactions since the last snapshot, on the leader; 0 on others (Aurora: scheduler_log_un_snapshotted_transactions).", func() float64 {
 		status := s.Status()
 		if status.Role != Leader {

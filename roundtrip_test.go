@@ -15,6 +15,7 @@ import (
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/memdriver"
 	"github.com/scheduler-store/scheduler-store/durability"
+	"github.com/scheduler-store/scheduler-store/encryption"
 	"github.com/scheduler-store/scheduler-store/internal/randomstate"
 	"github.com/scheduler-store/scheduler-store/schema/api"
 	"github.com/scheduler-store/scheduler-store/storage"
@@ -35,6 +36,9 @@ func randomStates(t *testing.T, way func(t *trip)) {
 	}
 	for seed := range uint64(n) {
 		trip := &trip{T: t, seed: seed, source: randomstate.New(seed), mem: memdriver.New()}
+		if seed%3 == 0 {
+			trip.key = encryption.NewLocalKeeper([32]byte{byte(seed)})
+		}
 		trip.Store = trip.open(trip.mem, true)
 		for _, ops := range trip.source.Transactions(12) {
 			trip.apply(ops)
@@ -53,6 +57,7 @@ type trip struct {
 	seed   uint64
 	source *randomstate.Source
 	mem    *memdriver.Bucket
+	key    *encryption.Keeper // of each third, and of the cells that it goes to
 	*Store
 }
 
@@ -65,7 +70,7 @@ func (t *trip) check(err error) {
 
 func (t *trip) open(mem *memdriver.Bucket, lead bool) *Store {
 	t.T.Helper()
-	s, err := OpenBucket(t.Context(), bucket.New(mem, "mem://trip", "", bucket.Options{}), Options{ReadOnly: !lead})
+	s, err := OpenBucket(t.Context(), bucket.New(mem, "mem://trip", "", bucket.Options{}), Options{ReadOnly: !lead, Key: t.key})
 	t.check(err)
 	if lead {
 		t.check(s.Campaign(t.Context()))

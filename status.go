@@ -40,6 +40,8 @@ type progress struct {
 	snapshot         *snapshot.Manifest
 	snapshotMade     time.Time // when, by the clock that is best for how long ago
 	backups          backupProgress
+	garbage          garbageProgress
+	rehearsal        rehearsalProgress
 }
 
 // endedContext is a context that has ended with a cause.
@@ -71,7 +73,7 @@ func (s *Store) following(cause error) {
 	s.mu.Lock()
 	p := &s.progress
 	p.role, p.lease, p.writer = Follower, nil, nil
-	p.snapshot = nil // another process makes the next
+	p.snapshot, p.garbage = nil, garbageProgress{} // another process makes the next
 	p.lost(cause)
 	s.mu.Unlock()
 	s.logger.Info("no longer leading", "cause", cause)
@@ -171,9 +173,13 @@ func (s *Store) LeaseReleased() <-chan struct{} {
 	return s.progress.holding
 }
 
+// noteSnapshot takes a snapshot of this process's own history, unless a newer one is known.
 func (s *Store) noteSnapshot(m *snapshot.Manifest, made time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if known := s.progress.snapshot; known != nil && known.At.Next > m.At.Next {
+		return
+	}
 	s.progress.snapshot, s.progress.snapshotMade = m, made
 }
 
@@ -196,6 +202,15 @@ type Status struct {
 	Leader *LeaderStatus `json:"leader,omitempty"`
 	// LastSnapshot is the newest snapshot that this process has made or seen as leader.
 	LastSnapshot *SnapshotStatus `json:"lastSnapshot,omitempty"`
+	// Garbage is what the leader's last collection did; nil on others, and before one.
+	Garbage *GarbageStatus `json:"garbage,omitempty"`
+	// ReplaySeconds estimates how long a recovery would read the log behind the newest
+	// snapshot, on the leader.
+	ReplaySeconds float64 `json:"replaySeconds,omitempty"`
+	// Rehearsal is the last rehearsed restore of this process, whatever came of it, and
+	// LastRehearsed when one last succeeded.
+	Rehearsal     *Rehearsal `json:"rehearsal,omitempty"`
+	LastRehearsed *time.Time `json:"lastRehearsed,omitempty"`
 	// Problem is what keeps this process from going on, if anything does.
 	Problem string `json:"problem,omitempty"`
 	// ProblemLasts tells that the problem will not pass by itself, such as damage.
@@ -221,6 +236,10 @@ type SnapshotStatus struct {
 	Transaction persistence.TransactionNumber `json:"transaction"`
 	Made        time.Time                     `json:"made"`
 	Bytes       int64                         `json:"bytes"`
+	// Base is the snapshot that it goes on from, and OwnBytes what was written for it
+	// alone. One without a base is full.
+	Base     string `json:"base,omitempty"`
+	OwnBytes int64  `json:"ownBytes"`
 }
 
 // Status tells how the store is doing. It makes no request.
@@ -242,11 +261,17 @@ func (s *Store) Status() Status {
 	case p.role == Leader:
 		state := p.lease.State()
 		status.Leader = &LeaderStatus{state.Epoch, state.Host, state.URL, p.lease.Remaining().Milliseconds()}
+		status.ReplaySeconds = s.replayEstimate(p.writer.Backlog()).Seconds()
 	case p.leader != nil && !p.leader.Released:
 		status.Leader = &LeaderStatus{Epoch: p.leader.Epoch, Host: p.leader.Host, URL: p.leader.URL}
 	}
 	if m := p.snapshot; m != nil {
-		status.LastSnapshot = &SnapshotStatus{m.Name, m.At.Transaction, m.Made, m.Bytes()}
+		status.LastSnapshot = &SnapshotStatus{m.Name, m.At.Transaction, m.Made, m.Bytes(), m.Base, m.OwnBytes()}
+	}
+	status.Garbage = p.garbage.last
+	status.Rehearsal = p.rehearsal.last
+	if r := p.rehearsal.success; r != nil {
+		status.LastRehearsed = &r.Began
 	}
 	if problem := p.any(); problem != nil {
 		status.Problem, status.ProblemLasts = problem.Error(), lasting(problem)

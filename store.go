@@ -31,6 +31,8 @@ import (
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
 	"github.com/scheduler-store/scheduler-store/durability"
+	"github.com/scheduler-store/scheduler-store/encryption"
+	"github.com/scheduler-store/scheduler-store/garbage"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
@@ -47,19 +49,28 @@ var ErrClosed = errors.New("store is closed")
 type Options struct {
 	// ReadOnly opens a store that exists and only follows it: no request writes.
 	ReadOnly bool
+	// Key encrypts what is kept: see docs/encryption.md, and keyurl.Open for one by its
+	// URL. A store that is encrypted can't be opened without. The store does not close it.
+	Key *encryption.Keeper
 	// Lease says how this process leads: its TTL, and the host and URL by which
-	// others know it. All else in it but Poll is set from here.
+	// others know it. All else in it but Poll and Clock is set from here.
 	Lease lease.Options
 	// Initialize is run as the first transaction of each leadership, before
 	// Campaign returns (Aurora: the initialization logic of Storage.start).
 	Initialize durability.Work
 	// Snapshots says when the leader makes them.
 	Snapshots snapshot.Schedule
+	// Retention says what the leader keeps of what recovery needs no more, and
+	// GarbageEvery how often it looks for what may go: 1 h by default, negative is never.
+	Retention    garbage.Retention
+	GarbageEvery time.Duration
 	// Backups says when the leader makes automatic backups, and how many are kept.
 	Backups backup.Schedule
 	// BackupBucket is where backups lie; nil means the cell's own bucket. The store
 	// does not close it. It may hold the backups of many cells.
 	BackupBucket *bucket.Bucket
+	// Rehearse is the time between two rehearsed restores, see Rehearse; 0 is never.
+	Rehearse time.Duration
 	// History says which job updates the leader removes.
 	History History
 	// Events, if not nil, is told what happens while this process leads.
@@ -67,7 +78,7 @@ type Options struct {
 	// Tiers of the cluster; nil means Aurora's stock ones.
 	Tiers schema.Tiers
 	// Log sizes the log's entries and queues, and says whether requests for entries
-	// are hedged. Its ReadOnly, Logger and Registerer are set from here.
+	// are hedged. Its ReadOnly, Key, Host, Logger and Registerer are set from here.
 	Log blob.Options
 	// Logger gets what happens; nil discards it.
 	Logger *slog.Logger
@@ -89,7 +100,7 @@ type Store struct {
 	backups  *backup.Backups
 	recovery *backup.Recovery
 	// copying is held, by putting something in, by the one who makes a snapshot, a
-	// backup or a restore: never two at once.
+	// backup or a restore, or collects garbage: never two at once.
 	copying chan struct{}
 
 	campaigning chan struct{} // held by the one who campaigns
@@ -100,6 +111,7 @@ type Store struct {
 	ctx         context.Context // ends when the store is closed
 	closing     context.Context // bounds what Close waits for; set before quit
 	ended       chan struct{}   // the run goroutine has ended
+	rehearsing  sync.WaitGroup  // of the goroutine that rehearses
 	opened      time.Time
 
 	// reigned is set from the seal until the lease is released: the state is that
@@ -144,7 +156,7 @@ func OpenBucket(ctx context.Context, b *bucket.Bucket, o Options) (*Store, error
 		o.Lease.Host, _ = os.Hostname() // only for people; empty is bearable
 	}
 	o.Lease.Logger, o.Lease.Registerer = o.Logger, o.Registerer
-	o.Log.ReadOnly, o.Log.Logger, o.Log.Registerer = o.ReadOnly, o.Logger, o.Registerer
+	o.Log.ReadOnly, o.Log.Key, o.Log.Host, o.Log.Logger, o.Log.Registerer = o.ReadOnly, o.Key, o.Lease.Host, o.Logger, o.Registerer
 	log, err := blob.Open(ctx, b, o.Log)
 	if err != nil {
 		unregister(o.Registerer)
@@ -159,6 +171,9 @@ func OpenBucket(ctx context.Context, b *bucket.Bucket, o Options) (*Store, error
 	s.ctx, s.quit = context.WithCancelCause(context.WithoutCancel(ctx))
 	s.metrics = newMetrics(o.Registerer, s)
 	go s.run()
+	if o.Rehearse > 0 {
+		s.rehearsing.Go(func() { s.rehearseOnSchedule(o.Rehearse) })
+	}
 	return s, nil
 }
 
@@ -174,6 +189,7 @@ func (s *Store) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	s.quit(ErrClosed)
 	<-s.ended
+	s.rehearsing.Wait()
 	unregister(s.options.Registerer)
 	return s.bucket.Close()
 }

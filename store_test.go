@@ -328,6 +328,27 @@ func TestLeaseLostEndsLeadershipByTheDeadline(t *testing.T) {
 	})
 }
 
+// A process that loses the lease as it takes over says so, and not only that a request
+// was cut off.
+func TestLeaseLostWhileTakingOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		one := c.open("one", Options{})
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Replace, Key: memdriver.Is(lease.Key), Do: memdriver.Fail})
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Under("log/"), Do: memdriver.Delay(time.Minute)})
+		if err := one.Campaign(t.Context()); !errors.Is(err, lease.ErrLost) {
+			t.Errorf("could not lead: %v; want why", err)
+		}
+		if problem := one.Status().Problem; !strings.Contains(problem, lease.ErrLost.Error()) {
+			t.Errorf("the status tells of %q", problem)
+		}
+		c.mem.Heal()
+		if err := one.Campaign(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // The lease object is lost: epochs in the lease start again, those in the log don't.
 func TestLeaseObjectLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -352,13 +373,14 @@ func TestIdleLeaderSendsRenewalsOnly(t *testing.T) {
 		c := newCell(t)
 		one := c.leader("one")
 		c.write(one, "a")
-		time.Sleep(time.Second)
+		time.Sleep(time.Minute + time.Second) // the first look for garbage is over
 		all, renewals := c.mem.Count(memdriver.Any), c.mem.Count(memdriver.Replace)
 		time.Sleep(10 * time.Minute)
 		all, renewals = c.mem.Count(memdriver.Any)-all, c.mem.Count(memdriver.Replace)-renewals
 		if want := int(10 * time.Minute / (ttl / 3)); all != renewals || renewals < want-1 || renewals > want+1 {
 			t.Errorf("%d requests in ten idle minutes, %d of them renewals; want %d renewals and nothing else", all, renewals, want)
 		}
+		time.Sleep(time.Second) // not together with a renewal
 		before := c.mem.Count(memdriver.Any)
 		c.write(one, "b")
 		if n := c.mem.Count(memdriver.Any) - before; n != 1 {
@@ -390,7 +412,7 @@ func TestInitialWork(t *testing.T) {
 func TestSnapshotsAreMadeAndUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCell(t)
-		one := c.open("one", Options{Snapshots: snapshot.Schedule{Entries: 10}})
+		one := c.open("one", Options{Snapshots: snapshot.Schedule{Replay: 9500 * time.Microsecond}})
 		if err := one.Campaign(t.Context()); err != nil {
 			t.Fatal(err)
 		}

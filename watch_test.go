@@ -122,7 +122,7 @@ func TestWatching(t *testing.T) {
 // has loaded 1 to snap from a snapshot.
 func snapshotted(c *cell) (s *Store, snap persistence.TransactionNumber) {
 	c.Helper()
-	one := c.open("one", Options{Snapshots: snapshot.Schedule{Entries: 6}})
+	one := c.open("one", Options{Snapshots: snapshot.Schedule{Replay: 5500 * time.Microsecond}})
 	if err := one.Campaign(c.Context()); err != nil {
 		c.Fatal(err)
 	}
