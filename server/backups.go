@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	schedulerstore "github.com/scheduler-store/scheduler-store"
 	"github.com/scheduler-store/scheduler-store/backup"
@@ -15,16 +16,23 @@ import (
 // answers when it is there.
 func (s *server) postBackup(w http.ResponseWriter, r *http.Request) error {
 	request := struct {
-		Name   string `json:"name"`
-		Reason string `json:"reason"`
+		Name    string `json:"name"`
+		Reason  string `json:"reason"`
+		Expires string `json:"expires"`
 	}{Reason: byRequest}
 	if err := readRequest(w, r, &request); err != nil {
 		return err
 	}
+	expires, err := backup.ParseExpires(request.Expires, time.Now())
+	if err != nil {
+		p := invalid(err)
+		p.Field = "expires"
+		return p
+	}
 	if err := s.recovered(); err != nil {
 		return err
 	}
-	info, err := s.store.Backup(r.Context(), request.Name, request.Reason)
+	info, err := s.store.BackupUntil(r.Context(), request.Name, request.Reason, expires)
 	if errors.Is(err, backup.ErrInvalidName) {
 		p := invalid(err)
 		p.Field = "name"
@@ -43,7 +51,7 @@ func (s *server) postBackup(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// getBackups lists the backups, newest first. One that is damaged does not hide the
+// getBackups lists the backups and the pinned snapshots, newest first. One that is damaged does not hide the
 // others.
 func (s *server) getBackups(w http.ResponseWriter, r *http.Request) error {
 	if _, err := newParameters(r); err != nil {

@@ -12,9 +12,10 @@ import (
 // maxRequestBytes bounds the body of a request that is not a transaction.
 const maxRequestBytes = 16 << 10
 
-// readBody reads a body that is not too large; advice says what to do about one that
-// is. What says that it is too large is not read at all.
-func readBody(w http.ResponseWriter, r *http.Request, most int64, advice string) ([]byte, error) {
+// readBody reads the body of a request that is not too large; advice says what to do
+// about one that is. What says that it is too large is not read at all. from is r.Body,
+// perhaps wrapped: r keeps its own, at which the server looks when it closes.
+func readBody(w http.ResponseWriter, r *http.Request, from io.ReadCloser, most int64, advice string) ([]byte, error) {
 	refuse := func() error {
 		w.Header().Set("Connection", "close") // what is left of the body is not worth reading
 		return tooLarge("the body is larger than the %d bytes allowed; %s", most, advice)
@@ -22,9 +23,12 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64, advice string)
 	if r.ContentLength > most {
 		return nil, refuse()
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	body, err := io.ReadAll(http.MaxBytesReader(w, from, most))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, refuse()
+	} else if p, ok := errors.AsType[*problem](err); ok { // too much is in hand
+		w.Header().Set("Connection", "close")
+		return nil, p
 	} else if err != nil {
 		return nil, invalid(fmt.Errorf("read the body: %w", err))
 	}
@@ -41,7 +45,7 @@ func readRequest(w http.ResponseWriter, r *http.Request, v any) error {
 	if err != nil {
 		return err
 	}
-	body, err := readBody(w, r, maxRequestBytes, "it has few and short members")
+	body, err := readBody(w, r, r.Body, maxRequestBytes, "it has few and short members")
 	if err != nil {
 		return err
 	}

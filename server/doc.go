@@ -34,7 +34,11 @@
 //	415  not committed  a body of another type
 //	422  not committed  the idempotency key belongs to another request
 //	503  not committed  this process does not lead, or was deposed; the leader's URL
-//	                    is in Location and in the member "leader", if known
+//	                    is in Location and in the member "leader", if known; or the
+//	                    store had no room for it
+//	503  not committed  of type urn:scheduler-store:problem:overloaded: 4096 transactions,
+//	                    or 64 MiB of them, wait here already. Repeat it here, after
+//	                    Retry-After
 //	504  unknown        it may be durable or not: repeat it with its Idempotency-Key, or
 //	                    read whether it took effect
 //
@@ -104,13 +108,26 @@
 //
 //	POST   /v1/snapshots        {"reason":"…"}: makes one now, on the leader only
 //	GET    /v1/snapshots        newest first
-//	POST   /v1/backups          {"name":"…","reason":"…"}: makes one; 201, and 409 if there is one of that name
+//	POST   /v1/gc               {"dryRun":true,"keep":3,"window":"24h","grace":"1h"}: collects garbage now, on the
+//	                            leader only, or tells what would go
+//	POST   /v1/rehearsals       recovers the state beside this process's own, and compares them; any process
+//	POST   /v1/restore          {"backup":"…"} or {"at":"17"}, and "reason": makes that the state, on the leader only;
+//	                            200 with the transaction that did it, and at as 'state --at' takes it
+//	POST   /v1/backups          {"name":"…","reason":"…","expires":"720h"}: makes one; 201, and 409 if there is one of that name
 //	GET    /v1/backups          newest first
 //	GET    /v1/backups/{name}
 //	DELETE /v1/backups/{name}   on the leader only; 204
 //
 // No member of a body need be given, nor a body. A backup without a name gets one from
-// the time, and goes when newer ones come. Lists are {"backups":[…],"total":n}; what
+// the time, and goes when newer ones come. One that expires, at a time (RFC 3339) or one
+// from now on (720h, 30d), goes after the next automatic backup from then on, or when
+// garbage is collected on request; not while it is pinned. What a collection's request
+// leaves out is as the daemon was told.
+//
+// The list also has the snapshots that are pinned under a name: "kind" is "backup" or
+// "snapshot", "snapshot" that one's own name, "cell" the id of the cell, "expires" when it
+// expires, and "pin" what keeps it: "reason", "by", "made", and "expires", from when on
+// it keeps nothing; never, if that is missing. Lists are {"backups":[…],"total":n}; what
 // can't be read of them is named in "problems".
 //
 // A backup becomes the state in steps (Aurora: stageRecovery, queryRecovery,
@@ -152,6 +169,7 @@
 //	list.go        long lists, streamed      health.go      health, status
 //	standby.go     hand-over: who waits for leadership to end is told
 //	watch.go       transactions as they come
+//	inhand.go      how many transactions may wait
 //	body.go        of requests               snapshots.go, backups.go, recovery.go
 //	tasks.go, stores.go, updates.go: what is read           log.go: the log's entries
 //	middleware.go  around every request      auth.go        bearer tokens

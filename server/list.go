@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -13,12 +12,8 @@ import (
 	"github.com/scheduler-store/scheduler-store/schema"
 )
 
-const (
-	// listBuffer is what is sent at once, in bytes.
-	listBuffer = 64 << 10
-	// pieceTimeout is how long a client may take to take that.
-	pieceTimeout = 30 * time.Second
-)
+// listBuffer is what is sent at once, in bytes.
+const listBuffer = 64 << 10
 
 // uncounted: only going through a list tells its length.
 const uncounted = -1
@@ -33,7 +28,9 @@ func list[T any](q *read, name string, items iter.Seq[T], total int) error {
 	if !q.found() {
 		return nil
 	}
-	out := newPieces(q.w)
+	q.lists <- struct{}{}
+	defer func() { <-q.lists }()
+	out := bufio.NewWriterSize(&pieces{q.w, q.lists}, listBuffer)
 	if err := writeList(out, name, items, total, page); err != nil {
 		// It is too late to say so in any other way.
 		q.logger.Warn("list was cut off", "path", q.r.URL.Path, "error", err)
@@ -79,20 +76,24 @@ func writeTokens(enc *jsontext.Encoder, tokens ...jsontext.Token) error {
 	return nil
 }
 
-// pieces is an answer that is sent piece by piece. A client that does not take a
-// piece in time is cut off: it would keep an old state in memory.
+// pieces is an answer that is sent piece by piece.
 type pieces struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
+	w http.ResponseWriter
+	// turns, if not nil, has a place for each answer that may be made at once, one of which
+	// is this one's while it does not send. Hundreds of long lists would otherwise take the
+	// processor from whatever else is to be done for so long that the lease is lost.
+	turns chan struct{}
 }
 
 func newPieces(w http.ResponseWriter) *bufio.Writer {
-	return bufio.NewWriterSize(&pieces{w, http.NewResponseController(w)}, listBuffer)
+	return bufio.NewWriterSize(&pieces{w: w}, listBuffer)
 }
 
 func (p *pieces) Write(b []byte) (int, error) {
-	// The server ends the limit with the request. A writer in a test has none.
-	_ = p.control.SetWriteDeadline(time.Now().Add(pieceTimeout))
+	if p.turns != nil {
+		<-p.turns // how long that takes is the client's affair
+		defer func() { p.turns <- struct{}{} }()
+	}
 	n, err := p.w.Write(b)
 	if err != nil {
 		return n, fmt.Errorf("send: %w", err)

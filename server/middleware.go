@@ -14,7 +14,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// response remembers what was answered.
+// pieceTimeout is how long a client may take to take what is written at once.
+const pieceTimeout = 30 * time.Second
+
+// response remembers what was answered. A client that does not take it in time is cut
+// off: it would hold a connection, and perhaps an old state, for as long as it likes.
 type response struct {
 	http.ResponseWriter
 	status int // 0 until the header is written
@@ -32,6 +36,8 @@ func (r *response) Write(b []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
+	// The server ends the limit with the request. A writer in a test has none.
+	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(pieceTimeout))
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)
 	return n, err

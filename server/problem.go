@@ -11,6 +11,7 @@ import (
 	"github.com/scheduler-store/scheduler-store/backup"
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/durability"
+	"github.com/scheduler-store/scheduler-store/garbage"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/schema/wire"
@@ -122,14 +123,23 @@ func problemOf(err error) *problem {
 		return tooLarge("%v", err)
 	case errors.Is(err, durability.ErrNotLeader), errors.Is(err, persistence.ErrDeposed):
 		return notLeader("%v", err)
+	case errors.Is(err, garbage.ErrDoubt):
+		return newProblem(http.StatusConflict, "garbage-kept", "garbage was kept", "%v", err)
+	// Of a restore, before that nothing was committed: what was asked for is not there.
+	case errors.Is(err, blob.ErrNotYet):
+		return newProblem(http.StatusNotFound, "not-yet", "not there yet", "%v", err)
+	case errors.Is(err, blob.ErrCollected):
+		return newProblem(http.StatusGone, "collected", "no longer there", "%v", err)
+	case errors.Is(err, persistence.ErrNotCommitted) && errors.Is(err, storage.ErrInvalidArgument):
+		return invalid(err)
+	case errors.Is(err, blob.ErrDamaged):
+		return newProblem(http.StatusInternalServerError, "damaged", "damaged", "%v", err)
 	case errors.Is(err, persistence.ErrNotCommitted):
 		p := newProblem(http.StatusServiceUnavailable, "not-committed", "not committed", "%v", err)
 		p.elsewhere = true
 		return p
 	case errors.Is(err, storage.ErrInvalidArgument), errors.Is(err, storage.ErrNotFound), errors.Is(err, storage.ErrIllegalState):
 		return invalid(err)
-	case errors.Is(err, schedulerstore.ErrCollected):
-		return newProblem(http.StatusGone, "collected", "no longer there", "%v", err)
 	case errors.Is(err, schedulerstore.ErrClosed):
 		return errEnding
 	case errors.Is(err, backup.ErrNotExist):
@@ -161,7 +171,10 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			w.Header().Set("Location", leader+r.URL.RequestURI())
 		}
 	}
-	if p.Status >= http.StatusInternalServerError && p.Status != http.StatusServiceUnavailable {
+	switch {
+	case r.Context().Err() != nil: // nobody hears the answer
+		s.Logger.Debug("the client went before it was answered", "method", r.Method, "path", r.URL.Path, "status", p.Status, "error", err)
+	case p.Status >= http.StatusInternalServerError && p.Status != http.StatusServiceUnavailable:
 		s.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "status", p.Status, "error", err)
 	}
 	body, err := marshal(&p)

@@ -23,6 +23,7 @@ type read struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	logger *slog.Logger
+	lists  chan struct{} // of the server
 }
 
 // read takes the parameters and the newest state, in this order: the state is to
@@ -41,7 +42,7 @@ func (s *server) read(w http.ResponseWriter, r *http.Request, allowed ...string)
 	if parameters.err != nil {
 		return nil, parameters.err
 	}
-	q := &read{parameters: parameters, w: w, r: r, logger: s.Logger}
+	q := &read{parameters: parameters, w: w, r: r, logger: s.Logger, lists: s.lists}
 	if linearizable {
 		if q.View, q.number, err = s.store.LinearizableSnapshot(); err != nil {
 			return nil, notLeader("%v; ask the leader, or without consistency=linearizable", err)

@@ -1,12 +1,14 @@
 package server
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -350,7 +352,7 @@ func TestListsAreStreamed(t *testing.T) {
 	w := httptest.NewRecorder()
 	var size int
 	var deadline time.Time
-	out := newPieces(writerFunc{w, &deadline, func(b []byte) {
+	out := newPieces(&response{ResponseWriter: writerFunc{w, &deadline, func(b []byte) {
 		if left := time.Until(deadline); left <= 0 || left > pieceTimeout {
 			t.Errorf("a piece may take %v", left)
 		}
@@ -360,7 +362,7 @@ func TestListsAreStreamed(t *testing.T) {
 		if len(b) > 4*listBuffer {
 			t.Errorf("a piece of %d bytes", len(b))
 		}
-	}})
+	}}})
 	if err := writeList(out, "keys", items, uncounted, page{}); err != nil {
 		t.Fatal(err)
 	}
@@ -370,6 +372,46 @@ func TestListsAreStreamed(t *testing.T) {
 	if !json.Valid(w.Body.Bytes()) || !bytes.HasSuffix(w.Body.Bytes(), []byte(`],"total":30000}`+"\n")) {
 		t.Errorf("ends with %s", w.Body.Bytes()[w.Body.Len()-50:])
 	}
+}
+
+// As many lists are made at once as there are places; one that is being sent to a client
+// that does not take it has none.
+func TestListsTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, making, sending := make(chan struct{}, 1), 0, make(chan struct{})
+		most, done := 0, 0
+		answer := func(see func([]byte)) {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			out := bufio.NewWriterSize(&pieces{writerFunc{httptest.NewRecorder(), new(time.Time), see}, turns}, listBuffer)
+			items := func(yield func(*api.JobKey) bool) {
+				for range 10_000 {
+					making++
+					most = max(most, making)
+					runtime.Gosched() // to others that are being made
+					making--
+					if !yield(schema.NewJobKey("role", "environment", "name")) {
+						return
+					}
+				}
+			}
+			if err := writeList(out, "keys", items, uncounted, page{}); err != nil {
+				t.Error(err)
+			}
+		}
+		for range 20 {
+			go answer(func([]byte) { <-sending })
+		}
+		synctest.Wait()
+		for range 5 { // though 20 are stuck
+			answer(func([]byte) { done++ })
+		}
+		if done == 0 || most != 1 {
+			t.Errorf("%d pieces were sent, %d lists were made at once", done, most)
+		}
+		close(sending)
+		synctest.Wait()
+	})
 }
 
 type writerFunc struct {

@@ -72,7 +72,7 @@ func (s *server) readStaged(w http.ResponseWriter, r *http.Request, allowed ...s
 	if err != nil {
 		return nil, err
 	}
-	return &read{parameters: parameters, View: view, staged: true, w: w, r: r, logger: s.Logger}, nil
+	return &read{parameters: parameters, View: view, staged: true, w: w, r: r, logger: s.Logger, lists: s.lists}, nil
 }
 
 // getStagedTasks lists tasks of the staged state (Aurora: queryRecovery).

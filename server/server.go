@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -27,6 +28,9 @@ type Options struct {
 	// CommitTimeout is how long a transaction may take, with waiting for its turn;
 	// default 30 s.
 	CommitTimeout time.Duration
+	// MaxTransactions bounds the transactions that wait for their answer at once; more are
+	// refused. Default 4096. Their bodies may have four times MaxBodyBytes together.
+	MaxTransactions int
 	// MaxWatches bounds the clients that watch at once; default 256.
 	MaxWatches int
 	// Logger gets failures, and at debug level every request; nil discards it.
@@ -37,6 +41,9 @@ type Options struct {
 	Gatherer prometheus.Gatherer
 }
 
+// maxScrapes bounds the answers to /metrics that are made at once; more get 503.
+const maxScrapes = 16
+
 type server struct {
 	Options
 	store  *schedulerstore.Store
@@ -46,6 +53,8 @@ type server struct {
 	// parsing bounds the bodies that are parsed and applied at once, in bytes: what
 	// they become in memory can be many times as large.
 	parsing *semaphore.Weighted
+	inHand  *inHand
+	lists   chan struct{} // one for each list that is being made, and not sent
 	watches chan struct{} // one for each client that watches
 	waiting chan struct{} // one for each request that waits for leadership to end
 	// ending ends when the server is to end: watches would go on for ever.
@@ -63,6 +72,9 @@ func New(store *schedulerstore.Store, o Options) http.Handler {
 	if o.CommitTimeout <= 0 {
 		o.CommitTimeout = 30 * time.Second
 	}
+	if o.MaxTransactions <= 0 {
+		o.MaxTransactions = defaultMaxTransactions
+	}
 	if o.MaxWatches <= 0 {
 		o.MaxWatches = defaultMaxWatches
 	}
@@ -70,8 +82,9 @@ func New(store *schedulerstore.Store, o Options) http.Handler {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &server{Options: o, store: store, mux: http.NewServeMux(), tokens: hashTokens(o.Tokens),
-		parsing: semaphore.NewWeighted(2 * o.MaxBodyBytes), watches: make(chan struct{}, o.MaxWatches), waiting: make(chan struct{}, maxWaiting)}
+		parsing: semaphore.NewWeighted(2 * o.MaxBodyBytes), inHand: &inHand{mostTransactions: o.MaxTransactions, mostBytes: 4 * o.MaxBodyBytes}, lists: make(chan struct{}, runtime.GOMAXPROCS(0)), watches: make(chan struct{}, o.MaxWatches), waiting: make(chan struct{}, maxWaiting)}
 	s.ending, s.end = context.WithCancel(context.Background())
+	s.inHand.register(o.Registerer)
 	s.addRoutes()
 	return handler{s.around(http.HandlerFunc(s.serve)), s.end}
 }
@@ -104,10 +117,13 @@ func (s *server) addRoutes() {
 	s.route("GET /v1/log/{position}", s.getLogEntry)
 	s.route("POST /v1/snapshots", s.postSnapshot)
 	s.route("GET /v1/snapshots", s.getSnapshots)
+	s.route("POST /v1/gc", s.postGarbage)
+	s.route("POST /v1/rehearsals", s.postRehearsal)
 	s.route("POST /v1/backups", s.postBackup)
 	s.route("GET /v1/backups", s.getBackups)
 	s.route("GET /v1/backups/{name...}", s.getBackup)
 	s.route("DELETE /v1/backups/{name...}", s.deleteBackup)
+	s.route("POST /v1/restore", s.postRestore)
 	s.route("POST /v1/recovery", s.postRecovery)
 	s.route("GET /v1/recovery", s.getRecovery)
 	s.route("DELETE /v1/recovery", s.deleteRecovery)
@@ -118,7 +134,7 @@ func (s *server) addRoutes() {
 	s.route("GET /readyz", s.getReadyz)
 	s.route("GET /leaderz", s.getLeaderz)
 	if s.Gatherer != nil {
-		metrics := promhttp.HandlerFor(s.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true})
+		metrics := promhttp.HandlerFor(s.Gatherer, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: maxScrapes})
 		s.route("GET /metrics", func(w http.ResponseWriter, r *http.Request) error {
 			metrics.ServeHTTP(w, r)
 			return nil

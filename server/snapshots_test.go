@@ -74,6 +74,8 @@ func TestRefusedRequests(t *testing.T) {
 		{"/v1/snapshots?reason=x", ``, 400, "invalid-parameter", "unknown parameter"},
 		{"/v1/backups", `{"name":"a","name":"b"}`, 400, "invalid-request", "given twice"},
 		{"/v1/backups", `{"automatic":true}`, 400, "invalid-request", "automatic: unknown member"},
+		{"/v1/backups", `{"name":"a","expires":"tomorrow"}`, 400, "invalid-request", "no time at which something expires"},
+		{"/v1/backups", `{"name":"a","expires":"2020-01-01T00:00:00Z"}`, 400, "invalid-request", "expired already"},
 		{"/v1/recovery", ``, 400, "invalid-request", "backup: missing"},
 		{"/v1/recovery", `{"backup":""}`, 400, "invalid-request", "backup: missing"},
 		{"/v1/recovery", `{"backup":"a","force":true}`, 400, "invalid-request", "force: unknown member"},

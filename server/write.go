@@ -42,10 +42,20 @@ func (s *server) transact(w http.ResponseWriter, r *http.Request) (c persistence
 	if err != nil {
 		return c, err
 	}
-	body, err := readBody(w, r, s.MaxBodyBytes, "split the transaction")
+	if err = s.inHand.look(); err != nil {
+		return c, err
+	}
+	counted := s.inHand.body(r.Body)
+	defer counted.release()
+	body, err := readBody(w, r, counted, s.MaxBodyBytes, "split the transaction")
 	if err != nil {
 		return c, err
 	}
+	done, err := s.inHand.begin()
+	if err != nil {
+		return c, err
+	}
+	defer done()
 	if o.Key != "" {
 		o.Fingerprint = fingerprint(body)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -408,5 +409,27 @@ func TestLargeBodiesTakeTurns(t *testing.T) {
 		posts.Wait()
 		<-done
 		h.commit(large)
+	})
+}
+
+// A client that gives up waiting is no failure of the server's: nothing of it is an
+// error in its log.
+func TestClientsThatGoAreNoErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var logged bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelError}))
+		h := newCell(t).leader("one", Options{Logger: logger})
+		h.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Under("log/"), Do: memdriver.Delay(time.Second)})
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		body := ops(saveTasks(task("a", "www", "web", 0, "RUNNING", "")))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequestWithContext(ctx, "POST", "/v1/transactions", strings.NewReader(body)))
+		if w.Code != http.StatusGatewayTimeout {
+			t.Fatalf("answered %d %s", w.Code, w.Body)
+		}
+		if logged.Len() > 0 {
+			t.Errorf("logged: %s", &logged)
+		}
 	})
 }
