@@ -29,9 +29,10 @@ type applyFlags struct {
 
 // leaderOptions are for a command that leads for the time being. What a daemon does by
 // interval, with settings of its own, is left to daemons.
-func (c *command) leaderOptions(leaseTTL time.Duration, tiers schema.Tiers) schedulerstore.Options {
-	return schedulerstore.Options{Lease: lease.Options{TTL: leaseTTL}, Tiers: tiers, Logger: c.logger(slog.LevelWarn),
-		Backups: backup.Schedule{Every: never}, History: schedulerstore.History{Every: never}}
+func (c *command) leaderOptions(ctx context.Context, leaseTTL time.Duration, tiers schema.Tiers) (schedulerstore.Options, error) {
+	key, err := c.openKey(ctx)
+	return schedulerstore.Options{Key: key, Lease: lease.Options{TTL: leaseTTL}, Tiers: tiers, Logger: c.logger(slog.LevelWarn),
+		GarbageEvery: never, Backups: backup.Schedule{Every: never}, History: schedulerstore.History{Every: never}}, err
 }
 
 func (c *command) applyCommand() *cobra.Command {
@@ -70,37 +71,19 @@ that is wrong, and says which lines are committed.`,
 	return cmd
 }
 
-func (c *command) apply(ctx context.Context, name string, flags applyFlags) (err error) {
+func (c *command) apply(ctx context.Context, name string, flags applyFlags) error {
 	input, size, err := c.openInput(name)
 	if err != nil {
 		return err
 	}
 	defer input.Close()
-	url, err := c.storeURL()
-	if err != nil {
-		return err
-	}
-	tiers, err := flags.tiers.load()
-	if err != nil {
-		return err
-	}
-	store, err := schedulerstore.Open(ctx, url, c.leaderOptions(flags.leaseTTL, tiers))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		err = errors.Join(err, store.Close(closing))
-	}()
-	if err := c.lead(ctx, store, flags.wait); err != nil {
-		return err
-	}
-	loader := &loader{store: store, started: time.Now(), transaction: store.Status().Transaction}
-	loader.progress = c.newProgress(size, "applying", progressbar.OptionShowBytes(true))
-	err = loader.load(ctx, input)
-	loader.progress.clear()
-	return errors.Join(err, c.printApplied(loader.result(err)))
+	return c.asLeader(ctx, flags.leaseTTL, flags.wait, &flags.tiers, func(store *schedulerstore.Store) error {
+		loader := &loader{store: store, started: time.Now(), transaction: store.Status().Transaction}
+		loader.progress = c.newProgress(size, "applying", progressbar.OptionShowBytes(true))
+		err := loader.load(ctx, input)
+		loader.progress.clear()
+		return errors.Join(err, c.printApplied(loader.result(err)))
+	})
 }
 
 // openInput opens the file, or standard input, and tells its size, or -1 if that is

@@ -34,20 +34,25 @@ func (c *command) backupCommand() *cobra.Command {
 		Long: `Make, list and remove backups: whole states under names, in the store's own bucket or in another.
 They need no daemon and disturb none. See 'recovery' for how one becomes the state.`,
 		Example: "  scheduler-store backup create before-the-upgrade",
-	}, c.backupCreateCommand(&place), c.backupListCommand(&place), c.backupShowCommand(&place), c.backupRemoveCommand(&place))
+	}, c.backupCreateCommand(&place), c.backupListCommand(&place), c.backupShowCommand(&place), c.backupRemoveCommand(&place), c.backupPinCommand(&place), c.backupUnpinCommand(&place))
 	cmd.PersistentFlags().StringVar((*string)(&place), "backups", "", backupsHelp)
 	return cmd
 }
 
 func (c *command) backupCreateCommand(place *backupPlace) *cobra.Command {
-	var reason string
+	var reason, expires string
 	cmd := &cobra.Command{
 		Use:   "create [NAME]",
 		Short: "Make a backup of the newest state",
 		Long: `Make a backup of the newest state: read the store to its end, and write it. Without a name it
 gets one made from the time, and goes when newer ones come, as those that the leader makes by
-itself.`,
+itself.
+
+With --expires it goes by itself some time after that, unless it is pinned: when the leader makes
+its next backup, or by 'gc'. A version of this program that does not know of this leaves such a
+backup alone, and says that it is of a newer one.`,
 		Example: `  scheduler-store backup create before-the-upgrade --reason "ticket 4711"
+  scheduler-store backup create for-the-test --expires 30d
   scheduler-store backup create --backups s3://other-bucket/backups?region=us-east-1`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,7 +62,11 @@ itself.`,
 					return usageErrorf("the backup's name is empty; leave it out, or give one")
 				}
 			}
-			info, err := c.createBackup(cmd.Context(), *place, name, reason)
+			until, err := backup.ParseExpires(expires, time.Now())
+			if err != nil {
+				return usageErrorf("--expires: %w", err)
+			}
+			info, err := c.createBackup(cmd.Context(), *place, name, reason, until)
 			if err != nil {
 				return err
 			}
@@ -69,15 +78,22 @@ itself.`,
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", byCommand, "`text` that says why it was made")
+	cmd.Flags().StringVar(&expires, "expires", "", expiresHelp)
 	return cmd
 }
 
-func (c *command) createBackup(ctx context.Context, place backupPlace, name, reason string) (_ *backup.Info, err error) {
+// expiresHelp is that of the flag --expires.
+const expiresHelp = "`time` from now on, such as 720h or 30d, or one such as 2026-11-02T15:04:05Z (default: never)"
+
+func (c *command) createBackup(ctx context.Context, place backupPlace, name, reason string, expires time.Time) (_ *backup.Info, err error) {
 	log, err := c.openLog(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, log.Bucket().Close()) }()
+	if keys := log.Codec().Keys(); c.key != "" && keys.Newest() == 0 {
+		return nil, fmt.Errorf("--key was given, but %s is not encrypted, so its backup would not be; leave --key out, or open the store with it for writing first, by 'serve' or 'key rotate'", log.Bucket().Name())
+	}
 	to := log.Bucket()
 	if place != "" {
 		if to, err = place.open(ctx, false); err != nil {
@@ -93,6 +109,7 @@ func (c *command) createBackup(ctx context.Context, place backupPlace, name, rea
 	if err != nil {
 		return nil, err
 	}
+	source.Expires = expires
 	progress := c.newProgress(-1, "writing records")
 	defer progress.clear()
 	source.Records = counted(source.Records, progress, "writing records")
@@ -144,7 +161,10 @@ func (c *command) withBackups(ctx context.Context, place backupPlace, use func(*
 func (c *command) backupListCommand(place *backupPlace) *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls",
-		Short: "List the backups, the newest first",
+		Short: "List the backups and the pinned snapshots, the newest first",
+		Long: `List the backups, and the snapshots that are pinned under a name, the newest first: what is there,
+of which cell, when it expires, and which pin keeps it until when. What has expired goes some time
+later, and not while it is pinned.`,
 		Example: `  scheduler-store backup ls
   scheduler-store backup ls --backups /mnt/backups --output json`,
 		Args: cobra.NoArgs,
@@ -169,12 +189,25 @@ func (c *command) printBackups(infos []*backup.Info, problems []string) error {
 			Problems []string       `json:"problems,omitzero"`
 		}{infos, problems})
 	}
-	t := c.table("NAME", "TRANSACTION", "TASKS", "BYTES", "AGE", "MADE", "BY", "REASON")
+	t := c.table("NAME", "KIND", "CELL", "TRANSACTION", "TASKS", "BYTES", "AGE", "MADE", "EXPIRES", "PINNED", "BY", "REASON")
 	for _, i := range infos {
-		t.row(i.Name, i.Transaction.String(), strconv.Itoa(i.Counts["tasks"]), strconv.FormatInt(i.Bytes, 10),
-			age(time.Since(i.Made)), timestamp(i.Made), i.By, i.Reason)
+		t.row(i.Name, string(i.Kind), i.Cell, i.Transaction.String(), strconv.Itoa(i.Counts["tasks"]), strconv.FormatInt(i.Bytes, 10),
+			age(time.Since(i.Made)), timestamp(i.Made), timestamp(i.Expires), pinText(i.Pin), i.By, i.Reason)
 	}
 	return t.flush()
+}
+
+// pinText says until when a pin keeps something, and why.
+func pinText(p *backup.PinInfo) string {
+	switch {
+	case p == nil:
+		return ""
+	case p.Expires.IsZero():
+		return "for ever: " + p.Reason
+	case !time.Now().Before(p.Expires):
+		return "no more since " + timestamp(p.Expires) + ": " + p.Reason
+	}
+	return "until " + timestamp(p.Expires) + ": " + p.Reason
 }
 
 func (c *command) backupShowCommand(place *backupPlace) *cobra.Command {
@@ -201,6 +234,10 @@ func (c *command) printBackup(i *backup.Info) error {
 	}
 	t := c.table()
 	t.row("name", i.Name)
+	t.row("kind", string(i.Kind))
+	if i.Snapshot != "" {
+		t.row("snapshot", i.Snapshot)
+	}
 	t.row("cell", i.Cell)
 	t.row("transaction", i.Transaction.String())
 	t.row("position", i.Position.String())
@@ -208,6 +245,8 @@ func (c *command) printBackup(i *backup.Info) error {
 	t.row("by", i.By)
 	t.row("reason", i.Reason)
 	t.row("automatic", strconv.FormatBool(i.Automatic))
+	t.row("expires", timestamp(i.Expires))
+	t.row("pinned", pinText(i.Pin))
 	t.row("bytes", strconv.FormatInt(i.Bytes, 10))
 	for _, what := range slices.Sorted(maps.Keys(i.Counts)) {
 		t.row(what, strconv.Itoa(i.Counts[what]))

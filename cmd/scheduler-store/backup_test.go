@@ -1,9 +1,13 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/scheduler-store/scheduler-store/internal/checked"
+	"github.com/scheduler-store/scheduler-store/snapshot"
 )
 
 func TestBackupCommands(t *testing.T) {
@@ -47,6 +51,40 @@ func TestBackupCommands(t *testing.T) {
 			t.Errorf("elsewhere %t, but in the store: %v", elsewhere, err)
 		}
 	}
+}
+
+// One that expires says when; then gc removes it, and says so.
+func TestBackupThatExpires(t *testing.T) {
+	directory := filled(t)
+	in := func(args ...string) *outcome { return program(t, append([]string{"--store", directory}, args...)...) }
+	made := in("backup", "create", "later", "--expires", "30d", "--output", "json").wants(exitOK).json()
+	when := at(t, made, "expires").(string)
+	in("backup", "ls").wants(exitOK).prints("EXPIRES", when[:10])
+	in("backup", "show", "later").wants(exitOK).prints("expires", when[:10])
+	for _, bad := range []string{"-1h", "tomorrow", "2020-01-01T00:00:00Z"} {
+		in("backup", "create", "x", "--expires", bad).wants(exitUsage).says("--expires")
+	}
+	in("gc", "--output", "json").wants(exitOK)
+	in("backup", "show", "later").wants(exitOK)
+
+	// As if the time had passed.
+	manifest := filepath.Join(directory, "backup", "later", "manifest.json")
+	data, err := os.ReadFile(manifest)
+	m := new(snapshot.Manifest)
+	if err := errors.Join(err, checked.Decode(data, 3, m)); err != nil {
+		t.Fatal(err)
+	}
+	m.Expires = m.Made
+	if data, err = checked.Encode(m); err == nil {
+		err = os.WriteFile(manifest, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	in("gc", "--dry-run").wants(exitOK).prints("backup later has expired: would be removed")
+	in("backup", "show", "later").wants(exitOK)
+	wantAt(t, in("gc", "--output", "json").wants(exitOK).json(), "later", "backups", 0)
+	in("backup", "show", "later").wants(exitError).says("no such backup")
 }
 
 func TestBackupMistakes(t *testing.T) {

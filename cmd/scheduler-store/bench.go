@@ -69,7 +69,7 @@ minutes; how many requests it makes is told before it starts.`,
 	flags.IntSliceVar(&f.Clients, "clients", []int{1, 16, 64, 256, 1000}, "`numbers` of clients that commit to the log at once")
 	flags.DurationVar(&f.Duration, "duration", 5*time.Second, "`time` of each measurement")
 	flags.IntVar(&f.RecordBytes, "record-bytes", 1024, "`size` of a record; records don't compress")
-	flags.IntVar(&f.Options.Transactions, "transactions", 100_000, "`number` of transactions that are recovered, and whose requests are counted")
+	flags.IntVar(&f.Options.Transactions, "transactions", 100_000, "`number` of transactions that are recovered, and whose requests are counted, and of the tasks of a large state")
 	flags.StringVar(&f.Profile, "profile", "", "`name` of the latencies that are put before the store: "+strings.Join(profileNames(), ", ")+" (default s3, unless the store is in a cloud)")
 	return cmd
 }
@@ -161,7 +161,7 @@ func (c *command) bench(ctx context.Context, f benchFlags) (err error) {
 	}
 	start := time.Now()
 	report := &benchReport{Store: b.location.String(), Scratch: b.scratch.Name(), Prices: f.Prices.Name, Build: build.Get(), Started: start.UTC().Truncate(time.Second)}
-	if err := benchmark.With(ctx, b.scratch, func() error { return c.runBench(ctx, f, b.scratch, report) }); err != nil {
+	if err := b.scratch.Use(ctx, func() error { return c.runBench(ctx, f, b.scratch, report) }); err != nil {
 		return err
 	}
 	report.Seconds = time.Since(start).Seconds()

@@ -22,6 +22,8 @@ func (c *command) printBench(name string, r *benchmark.Report) error {
 		return c.printBenchHedging(r.Hedging)
 	case "recovery":
 		return c.printBenchRecovery(r.Recovery)
+	case "snapshots":
+		return c.printBenchSnapshots(r.Snapshots)
 	case "failover":
 		return c.printBenchFailover(r.Failover)
 	}
@@ -103,6 +105,25 @@ func (c *command) printBenchRecovery(r *benchmark.Recovery) error {
 	row("this store", &r.Large)
 	row(fmt.Sprintf("memory, %.0f ms a GET", r.SmallGetMs), &r.Small)
 	return t.flush()
+}
+
+func (c *command) printBenchSnapshots(r *benchmark.Snapshots) error {
+	const mb = 1e6
+	t := c.benchTable(fmt.Sprintf("snapshots of a state of %d tasks, %.0f MB of heap; a full one takes %.0f MB more", r.Tasks, r.StateBytes/mb, r.HeapAbove/mb),
+		"commits beside", "/s", "p50 ms", "p99 ms", "/p50", "/p99", "longest read ms", "made", "MB", "seconds")
+	row := func(what string, u *benchmark.UnderSnapshot, over benchmark.Over) {
+		t.row(what, whole(u.PerSecond), ms(u.Commit.P50), ms(u.Commit.P99), ms(over.P50), ms(over.P99), ms(u.LongestReadMs),
+			fmt.Sprint(u.Made), ms(float64(u.Bytes)/mb), ms(u.Seconds))
+	}
+	row("no snapshot", &r.Without, benchmark.Over{P50: 1, P99: 1})
+	row("full ones", &r.Full, r.FullOver)
+	row("incremental ones", &r.Incremental, r.IncrementalOver)
+	if err := t.flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.stdout, "\nrecovering it: %.0f MB in %.2f s, raw GETs and decoding %.2f s, ratio %.2f\n",
+		float64(r.Recovery.Bytes)/mb, r.Recovery.Seconds, r.Recovery.RawSeconds, r.Recovery.OverRaw)
+	return err
 }
 
 func (c *command) printBenchFailover(r *benchmark.Failover) error {

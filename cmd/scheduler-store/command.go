@@ -26,6 +26,7 @@ type command struct {
 	stdout, stderr io.Writer
 
 	store    string
+	key      string // a URL, empty for none
 	output   outputFormat
 	logLevel logLevel
 	// begun tells that flags, variables and arguments were all right, so that an
@@ -88,6 +89,8 @@ A store is a URL:
 
 Credentials come from where the AWS and Google tools look for them, never from the URL.
 
+A store is encrypted if it was opened with --key once; see 'key'.
+
 Every flag is also an environment variable, but for those that choose tasks to be deleted; a
 flag wins over its variable. The exit status is
 0, or 1 after an error, or 2 for wrong usage. With --output json, standard output is one JSON
@@ -103,8 +106,8 @@ func (c *command) root() *cobra.Command {
   scheduler-store state tasks --output json`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-	}, c.serveCommand(), c.applyCommand(), c.stateCommand(), c.logCommand(), c.snapshotCommand(), c.backupCommand(),
-		c.recoveryCommand(), c.importCommand(), c.exportCommand(), c.copyCommand(), c.leaseCommand(), c.costCommand(),
+	}, c.serveCommand(), c.applyCommand(), c.stateCommand(), c.historyCommand(), c.diffCommand(), c.restoreCommand(), c.logCommand(), c.snapshotCommand(), c.gcCommand(), c.backupCommand(),
+		c.recoveryCommand(), c.importCommand(), c.exportCommand(), c.copyCommand(), c.leaseCommand(), c.costCommand(), c.keyCommand(), c.doctorCommand(),
 		c.benchCommand(), c.versionCommand())
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
@@ -112,6 +115,7 @@ func (c *command) root() *cobra.Command {
 
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.store, "store", "./scheduler-store-data", "`URL` of the store, or the path of a directory")
+	flags.StringVar(&c.key, "key", "", "`URL` of the key that encrypts the store: file:///path, awskms://…, gcpkms://… or hashivault://…; empty for one that is not encrypted")
 	flags.Var(&c.output, "output", "`form` of what is printed: text or json")
 	flags.Var(&c.logLevel, "log-level", "least `level` that is logged: debug, info, warn or error (default info for serve, else warn)")
 	c.addCobrasOwn(root)

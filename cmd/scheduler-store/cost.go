@@ -16,12 +16,13 @@ import (
 
 // costFlags are cost's flags.
 type costFlags struct {
-	of       client
-	prices   priceList
-	rates    []string
-	columns  []costColumn // what the rates say
-	workload cost.Workload
-	backups  backup.Schedule
+	of        client
+	prices    priceList
+	retention retentionFlags
+	rates     []string
+	columns   []costColumn // what the rates say
+	workload  cost.Workload
+	backups   backup.Schedule
 }
 
 func (f *costFlags) addFlags(flags *pflag.FlagSet) {
@@ -44,7 +45,9 @@ func (f *costFlags) addWorkload(flags *pflag.FlagSet) {
 	flags.IntVar(&w.Standbys, "standbys", 0, "processes `N` that follow and would lead")
 	flags.DurationVar(&w.Lease.TTL, "lease-ttl", 15*time.Second, "how long a leader may hang before another takes over, 3s to 1h")
 	flags.DurationVar(&w.Snapshots.Every, "snapshot-every", time.Hour, "`time` between two snapshots")
-	flags.IntVar(&w.Snapshots.Entries, "snapshot-entries", 10_000, "entries `N` of the log after which a snapshot is made in any case")
+	flags.DurationVar(&w.Snapshots.Replay, "replay-target", 10*time.Second, "`time` that reading the log may take a recovery; at half of it, by estimate, a snapshot is made in any case")
+	f.retention.addFlags(flags)
+	flags.DurationVar(&w.GarbageEvery, "gc-every", time.Hour, "`time` between two collections of garbage; 0 is never")
 	flags.DurationVar(&f.backups.Every, "backup-every", time.Hour, "`time` between two backups; 0 is never")
 	flags.IntVar(&f.backups.Keep, "backup-keep", 48, "backups `N` that are kept")
 }
@@ -57,8 +60,18 @@ func (f *costFlags) check() error {
 	if w.Log.Linger < 0 || !(w.Log.MaxPutsPerSecond >= 0) || w.Followers < 0 || w.Standbys < 0 {
 		return usageErrorf("--linger, --max-puts, --followers and --standbys can't be negative")
 	}
-	if w.Snapshots.Every <= 0 || w.Snapshots.Entries <= 0 || f.backups.Every < 0 || f.backups.Keep < 1 {
-		return usageErrorf("--snapshot-every, --snapshot-entries and --backup-keep must be more than 0, and --backup-every not negative")
+	if w.Snapshots.Every <= 0 || w.Snapshots.Replay <= 0 || f.backups.Every < 0 || f.backups.Keep < 1 {
+		return usageErrorf("--snapshot-every, --replay-target and --backup-keep must be more than 0, and --backup-every not negative")
+	}
+	if err := f.retention.check(); err != nil {
+		return err
+	}
+	if w.GarbageEvery < 0 {
+		return usageErrorf("--gc-every can't be negative; 0 is never")
+	}
+	w.Retention = f.retention.retention()
+	if w.GarbageEvery == 0 {
+		w.GarbageEvery = never
 	}
 	if err := w.Lease.Check(); err != nil {
 		return usageErrorf("--lease-ttl: %w", err)
@@ -145,7 +158,7 @@ a server of one's own, does not keep --prices from telling what it would cost el
 that say what is asked of a store have no meaning then.
 
 Prices are list prices, without free tiers, discounts, taxes and transfer out of the region. What
-is stored is the log since the last snapshot, that snapshot and the backups.`,
+is stored is the log and the snapshots that the retention keeps, and the backups.`,
 		Example: `  scheduler-store cost
   scheduler-store cost --prices gcs --rates idle,5,50 --record-bytes 4096 --standbys 2
   scheduler-store cost --of https://host1.example.com:8410 --token-file tokens`,

@@ -75,7 +75,7 @@ func TestCostFlags(t *testing.T) {
 	plain := run()
 	for _, args := range [][]string{
 		{"--record-bytes", "4096"}, {"--state-bytes", "1000000000"}, {"--put-latency", "10ms"}, {"--linger", "1s"}, {"--max-puts", "3"},
-		{"--followers", "1"}, {"--standbys", "1"}, {"--lease-ttl", "1m"}, {"--snapshot-every", "1m"}, {"--snapshot-entries", "10"},
+		{"--followers", "1"}, {"--standbys", "1"}, {"--lease-ttl", "1m"}, {"--snapshot-every", "1m"}, {"--replay-target", "10ms"},
 		{"--backup-every", "1m"}, {"--backup-every", "0"}, {"--backup-keep", "3"}, {"--prices", "gcs"},
 	} {
 		if run(args...) == plain {

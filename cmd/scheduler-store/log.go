@@ -183,6 +183,7 @@ func (c *command) printEntryText(e *view.Entry) error {
 	t.row("kind", e.Kind)
 	if e.NextEpoch != 0 {
 		t.row("next epoch", e.NextEpoch.String())
+		t.row("host", e.Host)
 	}
 	if r := e.Restore; r != nil {
 		t.row("restored state", string(r.Folder))

@@ -33,7 +33,15 @@ func (c *command) logVerifyCommand() *cobra.Command {
 		Short: "Read and check every object of the store",
 		Long: `Read every entry of the log, every snapshot and the state of every restore, and check each by
 itself, the chain between them, and that none is missing; check cell.json and lease.json as
-well. All that is wrong is named, and then the exit status is 1. Nothing is changed.`,
+well. All that is wrong is named, with what can't be recovered any more for it, and then the
+exit status is 1. Nothing is changed.
+
+Where the beginning of the log was collected it begins with the oldest snapshot that the log
+goes on from. Of what is before, it checks the seals, which are kept for ever, and snapshots
+that stand alone; the rest is garbage, and counted.
+
+It says whether every bit is there. Whether the state that comes of it is the one that was
+written, daemons find out by themselves: see --rehearse of 'serve'.`,
 		Example: `  scheduler-store log verify
   scheduler-store log verify --output json`,
 		Args: cobra.NoArgs,
@@ -52,8 +60,12 @@ well. All that is wrong is named, and then the exit status is 1. Nothing is chan
 }
 
 func (c *command) verify(ctx context.Context, b *bucket.Bucket) (*verdict, error) {
-	v := &verdict{Cell: "ok", Lease: "ok", Report: blob.Report{Orphans: []string{}, Problems: []string{}}}
-	log, err := blob.Open(ctx, b, blob.Options{ReadOnly: true, Logger: c.logger(slog.LevelError)})
+	v := &verdict{Cell: "ok", Lease: "ok", Report: blob.Report{Alone: []string{}, Orphans: []string{}, Problems: []string{}}}
+	key, err := c.openKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	log, err := blob.Open(ctx, b, blob.Options{ReadOnly: true, Key: key, Logger: c.logger(slog.LevelError)})
 	switch {
 	case err == nil:
 		if err := c.verifyLog(ctx, log, v); err != nil {
@@ -79,11 +91,11 @@ func (c *command) verify(ctx context.Context, b *bucket.Bucket) (*verdict, error
 }
 
 func (c *command) verifyLog(ctx context.Context, log *blob.Log, v *verdict) error {
-	progress := c.newProgress(-1, "checking entries")
+	progress := c.newProgress(-1, "checking objects")
 	defer progress.clear()
 	report, err := log.Verify(ctx, func(done, total int) {
 		progress.setTotal(int64(total))
-		progress.set(int64(done), "checking entries")
+		progress.set(int64(done), "checking objects")
 	})
 	switch {
 	case errors.Is(err, blob.ErrDamaged) || errors.Is(err, snapshot.ErrDamaged):
@@ -141,11 +153,19 @@ func (c *command) printVerdictText(v *verdict) error {
 	t := c.table()
 	t.row("cell", v.Cell)
 	t.row("lease", v.Lease)
+	from := "the origin"
+	if v.Begin != "" {
+		from = "snapshot " + v.Begin
+	}
+	t.row("log goes on from", from)
 	t.row("entries", fmt.Sprintf("%d, of them %d seals", v.Entries, v.Seals))
 	t.row("transactions", fmt.Sprint(v.Transactions))
-	t.row("snapshots", fmt.Sprint(v.Snapshots))
+	t.row("snapshots", fmt.Sprintf("%d, of them %d that no log goes on from", v.Snapshots, len(v.Alone)))
+	t.row("pins", fmt.Sprint(v.Pins))
 	t.row("restores", fmt.Sprint(v.Restores))
-	t.row("bytes", fmt.Sprint(v.Bytes))
+	t.row("parts of states", fmt.Sprint(v.Parts))
+	t.row("bytes of entries", fmt.Sprint(v.Bytes))
+	t.row("garbage", fmt.Sprintf("%d entries, %d bytes", v.Garbage, v.GarbageBytes))
 	t.row("head", v.Head.String())
 	t.row("problems", fmt.Sprint(len(v.Problems)))
 	if err := t.flush(); err != nil {

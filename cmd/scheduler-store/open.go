@@ -13,6 +13,8 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
+	"github.com/scheduler-store/scheduler-store/encryption"
+	"github.com/scheduler-store/scheduler-store/encryption/keyurl"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 )
 
@@ -64,6 +66,18 @@ func openExisting(ctx context.Context, storeURL string) (*bucket.Bucket, error) 
 	return bucketurl.Open(ctx, storeURL, bucketurl.Options{})
 }
 
+// openKey opens --key; nil if there is none.
+func (c *command) openKey(ctx context.Context) (*encryption.Keeper, error) {
+	if c.key == "" {
+		return nil, nil
+	}
+	key, err := keyurl.Open(ctx, c.key)
+	if err != nil {
+		return nil, fmt.Errorf("--key: %w", err)
+	}
+	return key, nil
+}
+
 // openLog opens the log of a cell that exists, with no request that writes. The
 // caller closes its bucket.
 func (c *command) openLog(ctx context.Context) (*blob.Log, error) {
@@ -75,11 +89,15 @@ func (c *command) openLog(ctx context.Context) (*blob.Log, error) {
 }
 
 func (c *command) openLogAt(ctx context.Context, storeURL string) (*blob.Log, error) {
+	key, err := c.openKey(ctx)
+	if err != nil {
+		return nil, err
+	}
 	b, err := openExisting(ctx, storeURL)
 	if err != nil {
 		return nil, err
 	}
-	log, err := blob.Open(ctx, b, blob.Options{ReadOnly: true, Logger: c.logger(slog.LevelWarn)})
+	log, err := blob.Open(ctx, b, blob.Options{ReadOnly: true, Key: key, Logger: c.logger(slog.LevelWarn)})
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}

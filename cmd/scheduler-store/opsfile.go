@@ -9,8 +9,11 @@ import (
 	"io"
 	"iter"
 	"os"
+	"sync/atomic"
 
 	"github.com/scheduler-store/scheduler-store/backup"
+	"github.com/scheduler-store/scheduler-store/durability"
+	"github.com/scheduler-store/scheduler-store/schema"
 	"github.com/scheduler-store/scheduler-store/schema/api"
 )
 
@@ -39,8 +42,8 @@ func (f *fileFormat) Set(s string) error {
 type opsFile struct {
 	name     string
 	format   fileFormat
-	size     int64 // in bytes, -1 if it is not known
-	read     int64 // so far, in bytes
+	size     int64        // in bytes, -1 if it is not known
+	read     atomic.Int64 // so far, in bytes; a reader that waits for input is left behind and may still count
 	progress *progressBar
 	input    io.ReadCloser
 	buffered *bufio.Reader // over input
@@ -111,12 +114,14 @@ func (f *opsFile) close() error {
 	return err
 }
 
-// ops yields what the file holds, once.
-func (f *opsFile) ops(ctx context.Context) iter.Seq2[*api.Op, error] {
+// records yields what the file holds, once, brought up to date and tried. Every error
+// names the file.
+func (f *opsFile) records(ctx context.Context, tiers schema.Tiers, count *durability.Imported) iter.Seq2[[]byte, error] {
+	ops := f.lines(ctx)
 	if f.format == auroraFormat {
-		return named(f.name, backup.ReadAurora(f.open))
+		ops = backup.ReadAurora(f.open)
 	}
-	return named(f.name, f.lines(ctx))
+	return named(f.name, durability.Import(some(ops), tiers, count))
 }
 
 // open opens an Aurora file from its beginning.
@@ -125,7 +130,7 @@ func (f *opsFile) open() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.read = 0
+	f.read.Store(0)
 	return struct {
 		io.Reader
 		io.Closer
@@ -136,8 +141,7 @@ func (f *opsFile) open() (io.ReadCloser, error) {
 func (f *opsFile) counting(r io.Reader) io.Reader {
 	return readerFunc(func(b []byte) (int, error) {
 		n, err := r.Read(b)
-		f.read += int64(n)
-		f.progress.set(f.read, "reading")
+		f.progress.set(f.read.Add(int64(n)), "reading")
 		return n, err
 	})
 }
@@ -168,21 +172,32 @@ func (f *opsFile) lines(ctx context.Context) iter.Seq2[*api.Op, error] {
 	}
 }
 
-// named puts a name before errors, and makes one of a sequence that has no ops.
-func named(name string, ops iter.Seq2[*api.Op, error]) iter.Seq2[*api.Op, error] {
-	return func(yield func(*api.Op, error) bool) {
-		some := false
-		for op, err := range ops {
-			some = true
+// named puts a name before errors.
+func named(name string, records iter.Seq2[[]byte, error]) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for record, err := range records {
 			if err != nil {
 				err = fmt.Errorf("%s: %w", name, err)
 			}
-			if !yield(op, err) || err != nil {
+			if !yield(record, err) || err != nil {
 				return
 			}
 		}
-		if !some {
-			yield(nil, fmt.Errorf("%s: there is nothing in it", name))
+	}
+}
+
+// some makes an error of a sequence that has no ops.
+func some(ops iter.Seq2[*api.Op, error]) iter.Seq2[*api.Op, error] {
+	return func(yield func(*api.Op, error) bool) {
+		none := true
+		for op, err := range ops {
+			none = false
+			if !yield(op, err) {
+				return
+			}
+		}
+		if none {
+			yield(nil, errors.New("there is nothing in it"))
 		}
 	}
 }

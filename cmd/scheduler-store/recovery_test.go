@@ -134,6 +134,7 @@ func TestRecoveryFollowsTheLeader(t *testing.T) {
 func TestRecoveryProblems(t *testing.T) {
 	ended := httptest.NewServer(http.NotFoundHandler())
 	ended.Close()
+	program(t, "recovery", "show", "--server", ended.URL).wants(exitError).says("is a daemon there?")
 	for _, c := range []struct {
 		handle http.HandlerFunc
 		says   string
@@ -149,7 +150,6 @@ func TestRecoveryProblems(t *testing.T) {
 		a := answering(t, c.handle)
 		program(t, "recovery", "commit", "--server", a.URL).wants(exitError).says(c.says)
 	}
-	program(t, "recovery", "show", "--server", ended.URL).wants(exitError).says("is a daemon there?")
 	cut := answering(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, `{"tasks":[`+taskJSON("task-a", "RUNNING"))
 	})

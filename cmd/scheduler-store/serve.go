@@ -31,8 +31,11 @@ type serveFlags struct {
 	listen, advertise, host string
 	leaseTTL                time.Duration
 	snapshots               snapshot.Schedule
+	retention               retentionFlags
+	gcEvery                 time.Duration
 	backups                 backup.Schedule
 	backupPlace             backupPlace
+	rehearse                time.Duration
 	history                 schedulerstore.History
 	log                     blob.Options
 	tiers                   tierConfig
@@ -47,14 +50,20 @@ const (
 
 // check checks the flags, and makes a 0 what it is to the store.
 func (f *serveFlags) check() error {
-	if f.snapshots.Every <= 0 || f.snapshots.Entries <= 0 {
-		return usageErrorf("--snapshot-every and --snapshot-entries must be more than 0")
+	if f.snapshots.Every <= 0 || f.snapshots.Replay <= 0 {
+		return usageErrorf("--snapshot-every and --replay-target must be more than 0")
 	}
-	if f.backups.Every < 0 || f.history.Every < 0 {
-		return usageErrorf("--backup-every and --history-every can't be negative; 0 is never")
+	if f.backups.Every < 0 || f.history.Every < 0 || f.gcEvery < 0 {
+		return usageErrorf("--backup-every, --history-every and --gc-every can't be negative; 0 is never")
+	}
+	if err := f.retention.check(); err != nil {
+		return err
 	}
 	if f.backups.Keep < 1 || f.history.OlderThan <= 0 {
 		return usageErrorf("--backup-keep and --history-older-than must be more than 0")
+	}
+	if f.rehearse < 0 {
+		return usageErrorf("--rehearse can't be negative; 0 is never")
 	}
 	if f.history.PerJob < 0 {
 		return usageErrorf("--history-per-job can't be negative; 0 keeps none")
@@ -75,6 +84,9 @@ func (f *serveFlags) check() error {
 	}
 	if f.history.Every == 0 {
 		f.history.Every = never
+	}
+	if f.gcEvery == 0 {
+		f.gcEvery = never
 	}
 	if f.history.PerJob == 0 {
 		f.history.PerJob = none
@@ -119,10 +131,13 @@ with --insecure-listen that everybody who reaches it may do everything.`,
 	flags.StringVar(&f.host, "host", "", "`name` of this host for people (default: what the system says)")
 	flags.DurationVar(&f.leaseTTL, "lease-ttl", 15*time.Second, "how long a leader may hang before another takes over, 3s to 1h")
 	flags.DurationVar(&f.snapshots.Every, "snapshot-every", time.Hour, "`time` between two snapshots (Aurora: -dlog_snapshot_interval)")
-	flags.IntVar(&f.snapshots.Entries, "snapshot-entries", 10_000, "entries `N` of the log after which a snapshot is made in any case")
+	flags.DurationVar(&f.snapshots.Replay, "replay-target", 10*time.Second, "`time` that reading the log may take a recovery; at half of it, by estimate, a snapshot is made in any case")
+	flags.DurationVar(&f.gcEvery, "gc-every", time.Hour, "`time` between two collections of garbage, if there is any; 0 is never")
+	f.retention.addFlags(flags)
 	flags.DurationVar(&f.backups.Every, "backup-every", time.Hour, "`time` between two backups that are made by themselves; 0 is never (Aurora: -backup_interval)")
 	flags.IntVar(&f.backups.Keep, "backup-keep", 48, "backups `N` of those that are kept (Aurora: -max_saved_backups)")
 	flags.StringVar((*string)(&f.backupPlace), "backups", "", backupsHelp+" (Aurora: -backup_dir)")
+	flags.DurationVar(&f.rehearse, "rehearse", 24*time.Hour, "`time` between two rehearsed restores, which recover the state from the store and compare it with this process's; 0 is never; each reads the newest snapshot and the log after it, and holds a second state in memory for that time, which shares with the first what is equal in the tasks")
 	flags.DurationVar(&f.history.Every, "history-every", 15*time.Minute, "`time` between two removals of old job updates; 0 is never (Aurora: -job_update_history_pruning_interval)")
 	flags.DurationVar(&f.history.OlderThan, "history-older-than", 30*24*time.Hour, "`age` from which a job update that has ended is removed in any case (Aurora: -job_update_history_pruning_threshold)")
 	flags.IntVar(&f.history.PerJob, "history-per-job", 10, "job updates `N` that have ended of which a job keeps the newest; 0 keeps none (Aurora: -job_update_history_per_job_threshold)")
@@ -170,8 +185,11 @@ func (c *command) serve(ctx context.Context, f serveFlags) (err error) {
 	d := &daemon{logger: c.logger(slog.LevelInfo), peers: settings.client()}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	options := schedulerstore.Options{Lease: lease.Options{TTL: f.leaseTTL, Host: f.host, URL: f.advertise}, Snapshots: f.snapshots,
-		Backups: f.backups, History: f.history, Tiers: tiers, Log: f.log, Logger: d.logger, Registerer: registry}
+	options := schedulerstore.Options{Lease: lease.Options{TTL: f.leaseTTL, Host: f.host, URL: f.advertise}, Snapshots: f.snapshots, Retention: f.retention.retention(), GarbageEvery: f.gcEvery,
+		Backups: f.backups, Rehearse: f.rehearse, History: f.history, Tiers: tiers, Log: f.log, Logger: d.logger, Registerer: registry}
+	if options.Key, err = c.openKey(ctx); err != nil {
+		return err
+	}
 	if f.backupPlace != "" {
 		if options.BackupBucket, err = f.backupPlace.open(ctx, true); err != nil {
 			return err

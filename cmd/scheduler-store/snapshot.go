@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	schedulerstore "github.com/scheduler-store/scheduler-store"
 	"github.com/scheduler-store/scheduler-store/internal/view"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/snapshot"
@@ -17,9 +19,6 @@ import (
 
 // byCommand is the reason of a snapshot or a backup for which none is given.
 const byCommand = "command"
-
-// snapshotParallel is the number of a snapshot's parts that are written at once.
-const snapshotParallel = 2
 
 func (c *command) snapshotCommand() *cobra.Command {
 	return c.group(&cobra.Command{
@@ -31,16 +30,22 @@ func (c *command) snapshotCommand() *cobra.Command {
 
 func (c *command) snapshotCreateCommand() *cobra.Command {
 	var reason string
+	var l leaderFlags
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Make a snapshot of the newest state",
 		Long: `Make a snapshot of the newest state. The leader makes them by itself; this is for when the next
-recovery is to be short. It needs no daemon and disturbs none: it reads the store to its end, and
-writes the snapshot.`,
-		Example: `  scheduler-store snapshot create --reason "before the upgrade"`,
-		Args:    cobra.NoArgs,
+recovery is to be short. If the newest snapshot is of the newest state, that is the one.
+
+` + leadingHelp,
+		Example: `  scheduler-store snapshot create --reason "before the upgrade"
+  scheduler-store snapshot create --token-file tokens --ca-cert ca.crt`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			made, err := c.createSnapshot(cmd.Context(), reason)
+			if err := l.check(); err != nil {
+				return err
+			}
+			made, err := c.createSnapshot(cmd.Context(), &l, reason)
 			if err != nil {
 				return err
 			}
@@ -52,31 +57,24 @@ writes the snapshot.`,
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", byCommand, "`text` that says why it was made")
+	l.addFlags(cmd.Flags())
 	return cmd
 }
 
-func (c *command) createSnapshot(ctx context.Context, reason string) (_ *view.Snapshot, err error) {
-	log, err := c.openLog(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, log.Bucket().Close()) }()
-	state, err := c.catchUp(ctx, log)
-	if err != nil {
-		return nil, err
-	}
-	source, err := state.source(log, reason)
-	if err != nil {
-		return nil, err
-	}
-	progress := c.newProgress(-1, "writing records")
-	defer progress.clear()
-	source.Records = counted(source.Records, progress, "writing records")
-	m, err := snapshot.Write(ctx, log.Bucket(), log.Codec(), source, snapshotParallel)
-	if err != nil {
-		return nil, err
-	}
-	return view.SnapshotOf(m), nil
+func (c *command) createSnapshot(ctx context.Context, l *leaderFlags, reason string) (made *view.Snapshot, err error) {
+	err = c.byLeader(ctx, l, func(d *client) error {
+		made = new(view.Snapshot)
+		return d.ask(ctx, http.MethodPost, "/v1/snapshots", map[string]string{"reason": reason}, made)
+	}, func() error {
+		return c.asLeader(ctx, l.leaseTTL, 0, &l.tiers, func(store *schedulerstore.Store) error {
+			m, err := store.Snapshot(ctx, reason)
+			if err == nil {
+				made = view.SnapshotOf(m)
+			}
+			return err
+		})
+	})
+	return made, err
 }
 
 // listedSnapshot is a snapshot in a list, with what is wrong with it.
@@ -90,6 +88,8 @@ func (c *command) snapshotListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls",
 		Short: "List the snapshots, the newest first",
+		Long: `List the snapshots, the newest first. A full one has all its parts to itself. An incremental one goes
+on from an older one: BYTES is what both take, OWN what was written for it alone.`,
 		Example: `  scheduler-store snapshot ls
   scheduler-store snapshot ls --output json`,
 		Args: cobra.NoArgs,
@@ -141,14 +141,22 @@ the exit status is 1. Nothing is changed.`,
 }
 
 func (c *command) verifySnapshots(ctx context.Context, name string) ([]listedSnapshot, error) {
-	progress := c.newProgress(-1, "checking snapshots")
+	progress := c.newProgress(-1, "checking parts")
 	defer progress.clear()
 	done := int64(0)
+	var checker *snapshot.Checker // reads parts that snapshots share once
 	return c.readSnapshots(ctx, name, func(ctx context.Context, log *blob.Log, name snapshot.Name) (*snapshot.Manifest, error) {
-		m, err := snapshot.Verify(ctx, log.Bucket(), log.Codec(), log.Cell().ID, name)
-		done++
-		progress.set(done, "checking snapshots")
-		return m, err
+		m, err := readManifest(ctx, log, name)
+		if err != nil {
+			return nil, err
+		}
+		if checker == nil {
+			checker = snapshot.NewChecker(log.Bucket(), log.Codec())
+		}
+		return m, checker.Check(ctx, m, func() {
+			done++
+			progress.set(done, "checking parts")
+		})
 	})
 }
 
@@ -212,13 +220,17 @@ func snapshotProblems(snapshots []listedSnapshot) error {
 }
 
 func (c *command) printSnapshots(snapshots []listedSnapshot) error {
-	t := c.table("NAME", "TRANSACTION", "POSITION", "BYTES", "AGE", "MADE", "BY", "REASON")
+	t := c.table("NAME", "TRANSACTION", "POSITION", "KIND", "BYTES", "OWN", "AGE", "MADE", "BY", "REASON")
 	for _, s := range snapshots {
 		if s.Problem != "" {
-			t.row(s.Name, "", "", "", "", "", "", s.Problem)
+			t.row(s.Name, "", "", "", "", "", "", "", "", s.Problem)
 			continue
 		}
-		t.row(s.Name, s.Transaction.String(), s.Position.String(), strconv.FormatInt(s.Bytes, 10),
+		kind := "full"
+		if s.Base != "" {
+			kind = "incremental"
+		}
+		t.row(s.Name, s.Transaction.String(), s.Position.String(), kind, strconv.FormatInt(s.Bytes, 10), strconv.FormatInt(s.OwnBytes, 10),
 			age(time.Since(s.Made)), timestamp(s.Made), s.By, s.Reason)
 	}
 	return t.flush()

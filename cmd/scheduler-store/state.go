@@ -29,15 +29,7 @@ type recovered struct {
 	checkpoint *durability.Checkpoint
 }
 
-// recover reads the newest state, with no request that writes.
-func (c *command) recover(ctx context.Context) (*recovered, error) {
-	storeURL, err := c.storeURL()
-	if err != nil {
-		return nil, err
-	}
-	return c.recoverAt(ctx, storeURL)
-}
-
+// recoverAt reads the newest state, with no request that writes.
 func (c *command) recoverAt(ctx context.Context, storeURL string) (*recovered, error) {
 	log, err := c.openLogAt(ctx, storeURL)
 	if err != nil {
@@ -133,15 +125,19 @@ func (c *command) stateCommand() *cobra.Command {
 		names = append(names, k.name)
 	}
 	list := strings.Join(names, ", ")
-	return &cobra.Command{
+	var at atFlag
+	cmd := &cobra.Command{
 		Use:   "state [KIND]",
 		Short: "Print what the store holds",
-		Long: `Print the newest state of the store: all of one kind, or of all kinds, or without a kind how
-much there is. It reads the bucket only, and needs no daemon.
+		Long: `Print the newest state of the store, or with --at what it was: all of one kind, or of all kinds,
+or without a kind how much there is. It reads the bucket only, and needs no daemon.
 
-The kinds are ` + list + `, and all.`,
+The kinds are ` + list + `, and all.
+
+` + atHelp,
 		Example: `  scheduler-store state
   scheduler-store state tasks --output json
+  scheduler-store state tasks --at 2h
   scheduler-store state all --output json > state.json`,
 		ValidArgs: append(names, "all"),
 		Args: func(_ *cobra.Command, args []string) error {
@@ -154,7 +150,7 @@ The kinds are ` + list + `, and all.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			state, err := c.recover(cmd.Context())
+			state, err := c.recoverPast(cmd.Context(), at.until)
 			if err != nil {
 				return err
 			}
@@ -164,6 +160,8 @@ The kinds are ` + list + `, and all.`,
 			return c.printKinds(state, args[0])
 		},
 	}
+	cmd.Flags().Var(&at, "at", "`AT`, the place in the history that the state is of (default: now)")
+	return cmd
 }
 
 // printKinds prints one kind, or all.

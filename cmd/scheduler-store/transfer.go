@@ -158,7 +158,7 @@ func (c *command) transferFile(ctx context.Context, from, to end, tiers schema.T
 	input.progress = c.newProgress(input.size, "reading", progressbar.OptionShowBytes(true))
 	defer input.progress.clear()
 	var imported durability.Imported
-	records := durability.Import(input.ops(ctx), tiers, &imported)
+	records := input.records(ctx, tiers, &imported)
 	if to.store != "" {
 		err = c.restore(ctx, to, from, records, tiers, f, t)
 	} else {
@@ -167,7 +167,7 @@ func (c *command) transferFile(ctx context.Context, from, to end, tiers schema.T
 			err = c.transferState(ctx, state, to, f, t)
 		}
 	}
-	t.Ops, t.HostsWithoutAgent, t.Retired, t.Bytes = imported.Ops, imported.HostsWithoutAgent, imported.Retired, max(input.size, input.read)
+	t.Ops, t.HostsWithoutAgent, t.Retired, t.Bytes = imported.Ops, imported.HostsWithoutAgent, imported.Retired, max(input.size, input.read.Load())
 	return err
 }
 
@@ -184,7 +184,11 @@ func (c *command) transferState(ctx context.Context, state storage.View, to end,
 
 // restore makes records the state of an empty store, all at once.
 func (c *command) restore(ctx context.Context, to, from end, records iter.Seq2[[]byte, error], tiers schema.Tiers, f *transferFlags, t *transferred) (err error) {
-	store, err := schedulerstore.Open(ctx, to.store, c.leaderOptions(f.leaseTTL, tiers))
+	options, err := c.leaderOptions(ctx, f.leaseTTL, tiers)
+	if err != nil {
+		return err
+	}
+	store, err := schedulerstore.Open(ctx, to.store, options)
 	if err != nil {
 		return err
 	}

@@ -121,11 +121,11 @@ func TestImportOfABadFile(t *testing.T) {
 		"cut in the middle": {string(aurora[:len(aurora)/2]), ""},
 	} {
 		file := writeFile(t, filepath.Join(t.TempDir(), "file"), c.text)
-		o := program(t, "--store", directory, "import", file).wants(exitError).says(c.says)
+		o := program(t, "--store", directory, "import", file).wants(exitError).says(c.says, file)
 		if o.stdout != "" {
 			t.Errorf("%s: printed %s", name, o.stdout)
 		}
-		programWith(t, c.text, "--store", directory, "import", "-").wants(exitError).says(c.says)
+		programWith(t, c.text, "--store", directory, "import", "-").wants(exitError).says(c.says, "standard input")
 	}
 	program(t, "--store", directory, "import", exported).wants(exitOK).prints("imported 2 tasks")
 	missing := filepath.Join(t.TempDir(), "missing")
