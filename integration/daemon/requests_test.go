@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -133,18 +132,9 @@ func metric(t *testing.T, d *servers.Daemon, name string) float64 {
 // metrics are all samples by name and labels.
 func metrics(t *testing.T, d *servers.Daemon) map[string]float64 {
 	t.Helper()
-	status, body, err := d.Get("/metrics")
-	if err != nil || status != http.StatusOK {
-		t.Fatalf("metrics: %d %v", status, err)
-	}
-	samples := map[string]float64{}
-	for line := range strings.Lines(body) {
-		line = strings.TrimSpace(line)
-		if i := strings.LastIndexByte(line, ' '); i > 0 && line[0] != '#' {
-			if value, err := strconv.ParseFloat(line[i+1:], 64); err == nil {
-				samples[line[:i]] = value
-			}
-		}
+	samples, err := d.Metrics()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return samples
 }

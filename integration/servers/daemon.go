@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"os/exec"
-	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -47,39 +44,22 @@ func Run(t testing.TB, stdin io.Reader, args ...string) (stdout, stderr string, 
 
 // Daemon is a process of 'scheduler-store serve'.
 type Daemon struct {
-	URL     string
-	t       testing.TB
-	process *os.Process
-	ended   chan struct{}
-	log     *lockedBuffer
+	*Process
+	URL string
+	log *lockedBuffer
 }
 
 // StartDaemon starts a daemon on a store and waits until it listens.
 func StartDaemon(t testing.TB, store string, args ...string) *Daemon {
 	t.Helper()
-	d := &Daemon{t: t, ended: make(chan struct{}), log: &lockedBuffer{}}
+	d := &Daemon{log: &lockedBuffer{}}
 	c := exec.Command(Binary(t), append([]string{"serve", "--store", store, "--listen", "127.0.0.1:0"}, args...)...)
 	c.Stderr = d.log
 	stdout, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	endWithThread(c)
-	started := make(chan error)
-	go func() { // ends with the process
-		defer close(d.ended)
-		runtime.LockOSThread() // the process is bound to this thread
-		defer runtime.UnlockOSThread()
-		err := c.Start()
-		started <- err
-		if err == nil {
-			_, _ = c.Process.Wait()
-		}
-	}()
-	if err := <-started; err != nil {
-		t.Fatal(err)
-	}
-	d.process = c.Process
+	d.Process = StartProcess(t, c)
 	t.Cleanup(func() {
 		d.Kill()
 		if t.Failed() {
@@ -95,24 +75,6 @@ func StartDaemon(t testing.TB, store string, args ...string) *Daemon {
 	d.URL = url
 	return d
 }
-
-// Signal sends a signal to the process.
-func (d *Daemon) Signal(s syscall.Signal) {
-	d.t.Helper()
-	if err := d.process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		d.t.Fatal(err)
-	}
-}
-
-// Kill ends the process with SIGKILL and waits until it is gone.
-func (d *Daemon) Kill() {
-	d.t.Helper()
-	d.Signal(syscall.SIGKILL)
-	<-d.ended
-}
-
-// Ended is closed when the process is gone.
-func (d *Daemon) Ended() <-chan struct{} { return d.ended }
 
 // Log is what the daemon has logged.
 func (d *Daemon) Log() string { return d.log.String() }

@@ -9,11 +9,13 @@ package servers
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/url"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
@@ -23,7 +25,9 @@ type S3 struct {
 	Endpoint  string // http://host:port
 	AccessKey string
 	SecretKey string
-	Region    string
+	// SessionToken is of temporary credentials; else empty.
+	SessionToken string
+	Region       string
 }
 
 func newS3(address string) S3 {
@@ -44,7 +48,7 @@ func (s *S3) Environment() [][2]string {
 	return [][2]string{
 		{"AWS_ACCESS_KEY_ID", s.AccessKey},
 		{"AWS_SECRET_ACCESS_KEY", s.SecretKey},
-		{"AWS_SESSION_TOKEN", ""},
+		{"AWS_SESSION_TOKEN", s.SessionToken},
 		{"AWS_PROFILE", ""},
 		{"AWS_REGION", s.Region},
 		{"AWS_EC2_METADATA_DISABLED", "true"},
@@ -57,8 +61,15 @@ func (s *S3) Client() *s3.Client {
 		BaseEndpoint: &s.Endpoint,
 		UsePathStyle: true,
 		Region:       s.Region,
-		Credentials:  credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
+		Credentials:  credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, s.SessionToken),
 	})
+}
+
+// Sign signs a request anew that something on its way has changed.
+func (s *S3) Sign(r *http.Request) error {
+	credentials := aws.Credentials{AccessKeyID: s.AccessKey, SecretAccessKey: s.SecretKey, SessionToken: s.SessionToken}
+	return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).
+		SignHTTP(r.Context(), credentials, r, r.Header.Get("X-Amz-Content-Sha256"), "s3", s.Region, time.Now())
 }
 
 // MakeBucket makes a bucket.

@@ -11,9 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-
 	"github.com/scheduler-store/scheduler-store/bucket"
 	"github.com/scheduler-store/scheduler-store/bucket/buckettest/faultproxy"
 	"github.com/scheduler-store/scheduler-store/bucket/driver"
@@ -64,11 +61,7 @@ func s3Store(t *testing.T, server *servers.S3) *store {
 		open: func(ctx context.Context, name string, retry httpretry.Options) (driver.Bucket, error) {
 			return s3driver.Open(ctx, name, url.Values{"endpoint": {proxy.URL}, "use_path_style": {"true"}, "region": {server.Region}}, retry)
 		},
-		sign: func(r *http.Request) error {
-			credentials := aws.Credentials{AccessKeyID: server.AccessKey, SecretAccessKey: server.SecretKey}
-			return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }).
-				SignHTTP(r.Context(), credentials, r, r.Header.Get("X-Amz-Content-Sha256"), "s3", server.Region, time.Now())
-		},
+		sign: server.Sign,
 	}
 }
 
