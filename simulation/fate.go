@@ -148,9 +148,13 @@ func (r *run) draw(q *request) fate {
 			f.fault = serverError
 		}
 	default:
-		if k := kindOf(q); r.chance(p.late[k]) {
+		k := kindOf(q)
+		if r.chance(p.late[k]) {
 			f.out += r.between(p.lateFrom, p.lateTo)
 			r.late[k]++
+		}
+		if p.faultsOf != "" && p.faultsOf != k {
+			break
 		}
 		for _, fault := range faults {
 			if share := p.faults[fault]; share > 0 && fault.fits(q.op) && r.chance(share) {

@@ -69,7 +69,7 @@ func (r *run) happen(i incident) {
 	if p == nil {
 		return
 	}
-	lasts := r.logBetween(100*time.Millisecond, r.profile.incidentTo)
+	lasts := r.logBetween(r.profile.incidentFrom, r.profile.incidentTo)
 	r.timeline.add(p.name, "%s, for %v", i, lasts)
 	r.incidents[i]++
 	if lasts > r.profile.ttl {

@@ -39,12 +39,13 @@ type profile struct {
 	sampleEvery          time.Duration
 	reopenEvery          time.Duration // how long a follower lives; 0 is for good
 	// The faults.
-	faults           map[fault]float64 // share of requests
-	late             map[kind]float64
-	lateFrom, lateTo time.Duration
-	incidents        map[incident]time.Duration // time between two
-	incidentTo       time.Duration              // how long one lasts at most
-	underSeals       bool                       // entries are lost where a seal is on its way to
+	faults                   map[fault]float64 // share of requests
+	faultsOf                 kind              // the only requests that they happen to; "" is all
+	late                     map[kind]float64
+	lateFrom, lateTo         time.Duration
+	incidents                map[incident]time.Duration // time between two
+	incidentFrom, incidentTo time.Duration              // how long one lasts
+	underSeals               bool                       // entries are lost where a seal is on its way to
 }
 
 // draw draws a profile.
@@ -94,7 +95,7 @@ func (r *run) drawProfile() profile {
 			}
 		}
 	}
-	p.incidentTo = p.ttl + r.logBetween(time.Second, 20*time.Second)
+	p.incidentFrom, p.incidentTo = 100*time.Millisecond, p.ttl+r.logBetween(time.Second, 20*time.Second)
 	r.bend(&p)
 	return p
 }

@@ -8,10 +8,10 @@ import "time"
 // (model/traces.txt); that each is enough is shown by TestTeeth.
 type theme func(*run, *profile)
 
-var themes = []theme{sleepers, slowReaders, falseBranches, lostAnswers, clocks, accidents}
+var themes = []theme{sleepers, slowReaders, falseBranches, lostAnswers, lateManifests, clocks, accidents}
 
 // themed is the share of seeds that have a theme.
-const themed = 0.4
+const themed = 0.6
 
 func (r *run) bend(p *profile) {
 	if r.chance(themed) {
@@ -51,8 +51,9 @@ func falseBranches(r *run, p *profile) {
 // long after, when what they were is history and collected.
 func lostAnswers(r *run, p *profile) {
 	falseBranches(r, p)
-	p.late = map[kind]float64{sealPut: 0.5, entryPut: 0.6}
-	p.faults[lostReply], p.retryFor = 0.3, time.Minute
+	p.late = map[kind]float64{sealPut: 0.5, entryPut: 0.4}
+	p.faults[lostReply], p.faultsOf, p.retryFor, p.patience = 0.5, entryPut, time.Minute, time.Minute
+	p.lateFrom, p.lateTo = 2*time.Second, 12*time.Second
 }
 
 // calm leaves out all faults, and has little written and that collected at once.
@@ -68,12 +69,20 @@ func (p *profile) calm(r *run) {
 	p.lateTo = p.lateFrom + r.logBetween(2*time.Second, 15*time.Second)
 }
 
+// lateManifests: snapshots of leaders that are none any more come to be, long after their
+// parts, while their successors collect.
+func lateManifests(r *run, p *profile) {
+	p.calm(r)
+	p.late = map[kind]float64{manifestPut: 0.6}
+	p.incidents = map[incident]time.Duration{leaseBreak: r.between(2*time.Second, 6*time.Second)}
+}
+
 // clocks: leaders are cut off for longer than their lease, their wall clocks are set, and
 // clients read from whoever says that it leads.
 func clocks(r *run, p *profile) {
 	p.ttl, p.reads, p.clients, p.think = 3*time.Second, 0.6, 4, r.logBetween(50*time.Millisecond, 500*time.Millisecond)
-	p.incidents = map[incident]time.Duration{blackHole: 8 * time.Second, jump: r.between(3*time.Second, 10*time.Second)}
-	p.incidentTo = 20 * time.Second
+	p.incidents = map[incident]time.Duration{blackHole: 10 * time.Second, jump: r.between(2*time.Second, 5*time.Second)}
+	p.incidentFrom, p.incidentTo = 8*time.Second, 20*time.Second
 }
 
 // accidents: an object of the log is lost, and in half of the seeds a seal that is late
