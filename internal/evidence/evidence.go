@@ -46,7 +46,8 @@ func (t *Table) Add(cells ...any) {
 	t.Rows = append(t.Rows, row)
 }
 
-// Save keeps a result, in place of the suite's last one.
+// Save keeps a result, in place of the suite's last one. It makes the folder if need be:
+// what a run of hours has found is not to be lost for want of one.
 func Save(r Result) error {
 	folder := os.Getenv(Directory)
 	if folder == "" {
@@ -54,6 +55,9 @@ func Save(r Result) error {
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(folder, r.Suite+".json"), append(text, '\n'), 0o644)
