@@ -47,7 +47,7 @@ func TestReport(t *testing.T) {
 	// As many fuzzers run at once as there are processors, and together they get the hour.
 	each, environment, _ := strings.Cut(string(ran), " ")
 	took, err := time.ParseDuration(each)
-	if all := took * fuzzers / time.Duration(runtime.NumCPU()); err != nil || (all-time.Hour).Abs() > time.Minute && took != 10*time.Second || !strings.HasPrefix(environment, folder) {
+	if all := took * fuzzers / time.Duration(runtime.GOMAXPROCS(0)); err != nil || (all-time.Hour).Abs() > time.Minute && took != 10*time.Second || !strings.HasPrefix(environment, folder) {
 		t.Errorf("ran with %q, %v in all, %v", ran, all, err)
 	}
 	text, err := os.ReadFile(out)

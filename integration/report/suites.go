@@ -40,7 +40,7 @@ var suites = []suite{
 		}},
 	{"fuzz", "fuzz", "Fuzzing",
 		"Each fuzzer asserts more than that nothing panics: what is decoded encodes to the same, errors name the object and no secret, memory is bounded. Corpora are in the packages' testdata/fuzz.", 3, func(d time.Duration) []string {
-			each := d * time.Duration(runtime.NumCPU()) / fuzzers
+			each := d * time.Duration(runtime.GOMAXPROCS(0)) / fuzzers
 			return []string{fmt.Sprintf("FUZZTIME=%v", max(10*time.Second, each).Round(time.Second))}
 		}},
 	{"load", "soak", "Load",

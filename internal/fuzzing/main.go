@@ -1,5 +1,5 @@
 // Command fuzzing runs every fuzzer of the module for some time each, as many at once as
-// there are processors, says how far it is, and keeps the result for the report.
+// there are processors (or as GOMAXPROCS says), says how far it is, and keeps the result for the report.
 //
 //	go run ./internal/fuzzing -time 10m
 //
@@ -44,7 +44,7 @@ func fuzz(ctx context.Context, each time.Duration, match string) error {
 		return errors.Join(err, fmt.Errorf("%d fuzzers are here", len(fuzzers)))
 	}
 	result := evidence.Result{Suite: "fuzz", Command: fmt.Sprintf("make fuzz FUZZTIME=%v", each), Began: time.Now()}
-	atOnce := runtime.NumCPU() // each has one worker
+	atOnce := runtime.GOMAXPROCS(0) // each has one worker
 	table := evidence.Table{Title: fmt.Sprintf("Fuzzers, %d at once", atOnce),
 		Header: []string{"fuzzer", "time", "executions", "new interesting inputs", "findings"}}
 	runs := make([]*progress, len(fuzzers))
