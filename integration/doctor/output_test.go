@@ -79,6 +79,7 @@ var changing = []struct {
 	by string
 }{
 	{regexp.MustCompile(`doctor([/-])[a-z2-7]{16}`), "doctor${1}RANDOM"},
+	{regexp.MustCompile(`\.tmp-[A-Z2-7]+`), ".tmp-RANDOM"},
 	{regexp.MustCompile(`RequestID: [^,]*, HostID: [^,]*, `), ""},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:9000"},
 	{regexp.MustCompile(`\d+ tries in \S+:`), "… tries in …:"},

@@ -144,10 +144,13 @@ func findMinIO() (string, error) {
 	return path, nil
 }
 
+// beganIn is the folder of the test. While versitygw runs, the process is elsewhere.
+var beganIn, errBeganIn = os.Getwd()
+
 // built is a file that make has built, below the project's root, which is above
 // any test.
 func built(name string) (string, error) {
-	directory, err := os.Getwd()
+	directory, err := beganIn, errBeganIn
 	if err != nil {
 		return "", err
 	}
