@@ -97,10 +97,11 @@ type Location struct {
 
 // String is the URL without its parameters.
 func (l Location) String() string {
+	u := url.URL{Scheme: l.Scheme, Host: l.Bucket, Path: l.Prefix}
 	if l.Scheme == "file" {
-		return "file://" + l.Bucket
+		u.Host, u.Path = "", l.Bucket
 	}
-	return strings.TrimSuffix(l.Scheme+"://"+l.Bucket+"/"+l.Prefix, "/")
+	return u.String()
 }
 
 // Parse takes a URL apart. Its errors match ErrURL. They quote no part of the URL
@@ -148,6 +149,9 @@ func (l *Location) directory(u *url.URL) error {
 		directory = u.Host + u.Path
 	default:
 		return fmt.Errorf("%w: a directory's URL has three slashes, or begins with a dot: file:///%s, or file://./%s", ErrURL, u.Host+u.Path, u.Host+u.Path)
+	}
+	if strings.Contains(directory, "\x00") {
+		return fmt.Errorf("%w: its path has a zero byte, which no directory's has", ErrURL)
 	}
 	if directory == "" {
 		return fmt.Errorf("%w: it names no directory; want file:///directory", ErrURL)

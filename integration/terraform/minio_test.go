@@ -130,6 +130,9 @@ func TestMinIO(t *testing.T) {
 	t.Run("a collector apart from the writer", p.collectApart)
 	t.Run("backups are locked", p.locked)
 	t.Run("settings of the buckets", p.settings)
+	for _, bucket := range []string{"usual", "apart", "only-tls", "backups"} {
+		p.empty(bucket)
+	}
 	p.tofu("configuration", append([]string{"destroy", "-no-color", "-auto-approve"}, p.variables()...)...)
 	left, err := p.minio.Client().ListBuckets(t.Context(), &s3.ListBucketsInput{})
 	if err != nil || len(left.Buckets) != 0 {
@@ -152,6 +155,7 @@ func (p *provisioned) run(t *testing.T) {
 			t.Errorf("gc removed nothing:\n%s", said)
 		}
 		p.must(t, writer, "backup", "create", "here", "--store", store)
+		p.mustRefuse(t, follower, "lease", "break", "--yes", "--store", store)
 	}, "--backups", backups)
 
 	for _, args := range [][]string{{"state", "tasks"}, {"log", "verify"}, {"snapshot", "ls"}, {"lease", "show"}, {"gc", "--dry-run"}} {
@@ -165,7 +169,6 @@ func (p *provisioned) run(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.mustRefuse(t, follower, "apply", task, "--store", store)
-	p.mustRefuse(t, follower, "lease", "break", "--store", store)
 	p.mustRefuse(t, follower, "gc", "--store", store)
 	p.mustRefuse(t, writer, "backup", "pin", "here", "--store", store)
 	p.must(t, operator, "backup", "pin", "here", "--store", store)
@@ -222,9 +225,32 @@ func (p *provisioned) locked(t *testing.T) {
 		if _, err := p.minio.Client().DeleteObject(ctx, input); err == nil {
 			t.Errorf("the lock does not hold version %s of %s", *v.VersionId, *v.Key)
 		}
-		input.BypassGovernanceRetention = aws.Bool(true) // root may; or nothing could be destroyed
-		if _, err := p.minio.Client().DeleteObject(ctx, input); err != nil {
-			t.Error(err)
+	}
+}
+
+// empty deletes every version of every object of a bucket, locked ones too, as root may.
+func (p *provisioned) empty(bucket string) {
+	p.t.Helper()
+	ctx, client := p.t.Context(), p.minio.Client()
+	for {
+		output, err := client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &bucket})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if len(output.Versions) == 0 && len(output.DeleteMarkers) == 0 {
+			return
+		}
+		remove := func(key, version *string) {
+			input := &s3.DeleteObjectInput{Bucket: &bucket, Key: key, VersionId: version, BypassGovernanceRetention: aws.Bool(true)}
+			if _, err := client.DeleteObject(ctx, input); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+		for _, v := range output.Versions {
+			remove(v.Key, v.VersionId)
+		}
+		for _, m := range output.DeleteMarkers {
+			remove(m.Key, m.VersionId)
 		}
 	}
 }

@@ -93,6 +93,8 @@ func run(ctx context.Context, f fuzzer, each time.Duration) *progress {
 	}
 	defer os.Remove(binary) // each is large
 	test := exec.CommandContext(ctx, binary, "-test.run=^$", "-test.fuzz=^"+f.name+"$", "-test.fuzztime="+each.String(), "-test.parallel=1",
+		// By default an input that leads elsewhere is made smaller for a minute, and nothing else is tried meanwhile.
+		"-test.fuzzminimizetime=1s",
 		"-test.fuzzcachedir="+filepath.Join(filepath.Dir(binary), f.slug()), "-test.timeout=0")
 	test.Dir = f.folder
 	// A worker that takes more than this is at fault, or about to be.

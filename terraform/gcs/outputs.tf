@@ -13,8 +13,8 @@ output "policies" {
   value = {
     for cell in var.cells : cell => {
       for role in local.roles : role => {
-        for id, expression in local.conditions : replace(id, "/${cell}/${role}/", "/") => expression
-        if anytrue([for bucket in keys(local.buckets) : startswith(id, "${bucket}/${cell}/${role}/")])
+        for place in setproduct(keys(local.buckets), keys(local.permissions)) : join("/", place) => local.conditions["${place[0]}/${cell}/${role}/${place[1]}"]
+        if contains(keys(local.conditions), "${place[0]}/${cell}/${role}/${place[1]}")
       }
     }
   }

@@ -2,9 +2,8 @@
 # evaluates bucket policies for anonymous requests only, so there is none to be made.
 
 resource "minio_s3_bucket" "cells" {
-  bucket        = var.bucket
-  acl           = "private"
-  force_destroy = var.force_destroy
+  bucket = var.bucket
+  acl    = "private"
 }
 
 # The lease is replaced some 17,000 times a day: with versioning, what is not current
@@ -47,7 +46,6 @@ resource "minio_s3_bucket" "backups" {
   bucket         = var.backups.bucket
   acl            = "private"
   object_locking = true
-  force_destroy  = var.force_destroy
 }
 
 resource "minio_s3_bucket_retention" "backups" {

@@ -88,9 +88,3 @@ variable "users" {
   type        = bool
   default     = true
 }
-
-variable "force_destroy" {
-  description = "Let destroy delete buckets that still have objects."
-  type        = bool
-  default     = false
-}

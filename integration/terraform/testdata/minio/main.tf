@@ -29,13 +29,12 @@ provider "minio" {
 module "usual" {
   source = "../terraform/minio"
 
-  bucket        = "usual"
-  endpoint      = "http://${var.server}"
-  cells         = ["cells/one", "cells/matrix", "cells/other"]
-  require_tls   = false
-  kms_key_id    = var.kms_key_id
-  backups       = { bucket = "backups", days = 1 }
-  force_destroy = true
+  bucket      = "usual"
+  endpoint    = "http://${var.server}"
+  cells       = ["cells/one", "cells/matrix", "cells/other"]
+  require_tls = false
+  kms_key_id  = var.kms_key_id
+  backups     = { bucket = "backups", days = 1 }
 }
 
 module "apart" {
@@ -47,16 +46,14 @@ module "apart" {
   require_tls     = false
   writer_collects = false
   noncurrent_days = 1
-  force_destroy   = true
 }
 
 module "tls" {
   source = "../terraform/minio"
 
-  bucket        = "only-tls"
-  endpoint      = "http://${var.server}"
-  cells         = ["cells/one"]
-  force_destroy = true
+  bucket   = "only-tls"
+  endpoint = "http://${var.server}"
+  cells    = ["cells/one"]
 }
 
 output "store_urls" {
