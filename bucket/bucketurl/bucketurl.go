@@ -186,11 +186,11 @@ func (l *Location) object(u *url.URL) error {
 // checkParameters refuses what looks like a secret before anything can print it.
 func checkParameters(scheme string, parameters url.Values) error {
 	for name := range parameters {
-		if credential.Named(name) {
-			return fmt.Errorf("%w: its parameter %.40q would hold a credential; %s", ErrURL, name, elsewhere(scheme))
+		if word := credential.Named(name); word != "" {
+			return fmt.Errorf("%w: a parameter with %q in its name would hold a credential; %s", ErrURL, word, elsewhere(scheme))
 		}
 		if scheme == "file" || scheme == "mem" {
-			return fmt.Errorf("%w: %s:// has no parameters, such as %.40q", ErrURL, scheme, name)
+			return fmt.Errorf("%w: %s:// has no parameters; leave out what comes after the ?", ErrURL, scheme)
 		}
 	}
 	return nil

@@ -55,8 +55,8 @@ func Open(ctx context.Context, rawURL string) (*encryption.Keeper, error) {
 		return nil, fmt.Errorf("%w: it holds credentials before an @; they belong where the %s tools look for them", ErrURL, scheme)
 	}
 	for name := range u.Query() {
-		if credential.Named(name) {
-			return nil, fmt.Errorf("%w: its parameter %.40q would hold a credential; they belong where the %s tools look for them", ErrURL, name, scheme)
+		if word := credential.Named(name); word != "" {
+			return nil, fmt.Errorf("%w: a parameter with %q in its name would hold a credential; they belong where the %s tools look for them", ErrURL, word, scheme)
 		}
 	}
 	if scheme == "file" {

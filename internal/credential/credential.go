@@ -6,13 +6,15 @@ import "strings"
 
 var words = []string{"secret", "password", "passwd", "token", "credential", "accesskey", "accessid", "privatekey", "apikey", "signature", "user"}
 
-// Named tells whether a URL's parameter of this name would hold a secret.
-func Named(parameter string) bool {
+// Named is the word in the name of a URL's parameter by which it would hold a secret;
+// empty if there is none. The name itself may be one, if it has no value, and is not for
+// printing.
+func Named(parameter string) string {
 	name := strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(parameter))
 	for _, word := range words {
 		if strings.Contains(name, word) {
-			return true
+			return word
 		}
 	}
-	return false
+	return ""
 }
