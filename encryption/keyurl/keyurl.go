@@ -11,6 +11,7 @@
 package keyurl
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"gocloud.dev/secrets"
@@ -32,6 +34,13 @@ import (
 var ErrURL = errors.New("invalid key URL")
 
 const forms = "want file:///path/of/key, awskms://alias/NAME?region=…, gcpkms://projects/P/locations/L/keyRings/R/cryptoKeys/K, or hashivault://KEY"
+
+// parameters are what gocloud.dev takes in the URL of a cloud's key, beside the context_…
+// of awskms. It quotes what it does not know, which may be a secret.
+var parameters = map[string][]string{
+	"awskms": {"anonymous", "awssdk", "dualstack", "endpoint", "fips", "hostname_immutable", "profile", "rate_limiter_capacity",
+		"region", "request_checksum_calculation", "response_checksum_validation", "role"},
+}
 
 // Open opens the key at a URL. A service is not asked before a data key is wrapped or
 // unwrapped. No error quotes more of the URL than its scheme and path.
@@ -69,6 +78,11 @@ func Open(ctx context.Context, rawURL string) (*encryption.Keeper, error) {
 		return openVault(u)
 	}
 	name := scheme + "://" + u.Host + u.Path
+	for parameter := range u.Query() {
+		if !slices.Contains(parameters[scheme], parameter) && !(scheme == "awskms" && strings.HasPrefix(parameter, "context_")) {
+			return nil, fmt.Errorf("open key %s: it has a parameter that is not known; known are %s", name, cmp.Or(strings.Join(parameters[scheme], ", "), "none"))
+		}
+	}
 	k, err := secrets.OpenKeeper(ctx, rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("open key %s: %s", name, strings.ReplaceAll(err.Error(), rawURL, name))
