@@ -60,7 +60,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		authority, _, _ := strings.Cut(after, "/")
 		inURL := strings.Contains(rest, "?") && !strings.HasSuffix(rest, "engine=") || scheme == "base64key" || scheme == before ||
-			!strings.ContainsAny(rest, "/#") && strings.Contains(authority, "@") && !strings.ContainsAny(after, "?#")
+			!strings.ContainsAny(rest, "/#?") && strings.Contains(authority, "@") && !strings.ContainsAny(after, "?#")
 		k, err := Open(t.Context(), before+hush+after)
 		switch {
 		case err != nil && inURL && strings.Contains(err.Error(), hush):
