@@ -54,7 +54,7 @@ func Open(ctx context.Context, rawURL string) (*encryption.Keeper, error) {
 	case "base64key":
 		return nil, fmt.Errorf("%w: base64key:// has the key itself in the URL, which is seen by whoever lists processes or reads logs; put the key into a file that only this user reads, and give file:///path", ErrURL)
 	default:
-		return nil, fmt.Errorf("%w: the scheme %.20q is not known; %s", ErrURL, scheme, forms)
+		return nil, fmt.Errorf("%w: its scheme is not known; %s", ErrURL, forms)
 	}
 	u, err := url.Parse(rawURL)
 	if err != nil || u.Opaque != "" || u.Fragment != "" || strings.HasSuffix(rest, "#") {
