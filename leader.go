@@ -54,6 +54,9 @@ func (s *Store) Campaign(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("campaign: %w", context.Cause(ctx))
 	}
+	if s.ctx.Err() != nil { // while it waited
+		return fmt.Errorf("campaign: %w", ErrClosed)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(s.ctx, func() { cancel(ErrClosed) })()
@@ -76,10 +79,7 @@ func (s *Store) Campaign(ctx context.Context) error {
 	select {
 	case s.elections <- e:
 		return <-e.result
-	case <-s.ended:
-		s.release(l)
-		return ErrClosed
-	case <-ctx.Done():
+	case <-ctx.Done(): // closed, too
 		s.release(l)
 		return fmt.Errorf("campaign: %w", context.Cause(ctx))
 	}
@@ -109,6 +109,11 @@ func (s *Store) run() {
 			_ = s.noPosting(s.closeContext())
 			return
 		}
+		if s.ctx.Err() != nil { // as Campaign does, which of the two may come first
+			s.release(e.lease)
+			e.result <- fmt.Errorf("campaign: %w", ErrClosed)
+			continue
+		}
 		select {
 		case <-s.claims: // it is won
 		default:
@@ -126,7 +131,7 @@ const (
 // follow reads on until there is an election, or the store is closed (nil).
 func (s *Store) follow(reader *blob.Reader) *election {
 	retry := minRetry
-	for {
+	for s.ctx.Err() == nil {
 		ctx, cancel := context.WithCancel(s.ctx)
 		ended := make(chan error, 1)
 		ready := false
@@ -172,6 +177,7 @@ func (s *Store) follow(reader *blob.Reader) *election {
 		case <-again:
 		}
 	}
+	return nil
 }
 
 // claiming tells the run goroutine that the lease is being claimed. What is not yet

@@ -194,3 +194,35 @@ func TestStoreCanBeOpenedAgainWithTheSameMetrics(t *testing.T) {
 		}
 	}
 }
+
+// A store that is closed as the lease is won, before it leads, releases the lease before
+// Close returns: nobody waits for it to run out.
+func TestClosedWhileTheLeaseIsWon(t *testing.T) {
+	for range 20 { // which of its goroutines hears first that it is closed is chance
+		synctest.Test(t, func(t *testing.T) {
+			c := newCell(t)
+			one, two := c.leader("one"), c.open("two", Options{})
+			campaign := make(chan error, 1)
+			go func() { campaign <- two.Campaign(t.Context()) }()
+			time.Sleep(ttl) // it waits for the lease
+			c.mem.Inject(memdriver.Fault{Operation: memdriver.Get, Key: memdriver.Under("log/"), Do: memdriver.Block})
+			if err := one.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			// Its claim and its release take a while, so that it has yet to make sure of the
+			// log's end when the lease is won.
+			c.mem.Inject(memdriver.Fault{Operation: memdriver.Replace, Key: memdriver.Is(lease.Key), Do: memdriver.Delay(100 * time.Millisecond)})
+			time.Sleep(2 * time.Second)
+			if err := two.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			now, err := lease.Read(t.Context(), bucket.New(c.mem, "mem://reader", "", bucket.Options{}))
+			if err != nil || now.Host != "two" || !now.Released {
+				t.Errorf("after closing the lease is %+v, %v", now, err)
+			}
+			if err := <-campaign; err == nil || !errors.Is(err, ErrClosed) || strings.Contains(err.Error(), "take over") {
+				t.Errorf("the campaign ended with %v", err)
+			}
+		})
+	}
+}

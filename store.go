@@ -189,6 +189,8 @@ func (s *Store) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	s.quit(ErrClosed)
 	<-s.ended
+	s.campaigning <- struct{}{} // a lease that was won in the meantime is released
+	<-s.campaigning
 	s.rehearsing.Wait()
 	unregister(s.options.Registerer)
 	return s.bucket.Close()
