@@ -13,10 +13,11 @@ import (
 )
 
 // One PUT for each group commit and nothing else on the commit path; an idle leader
-// sends lease renewals only. The daemon's own metrics show it.
+// sends lease renewals only. The daemon's own metrics show it. Hedging is off: a busy
+// machine's slow PUTs would be sent twice.
 func TestRequestsOfALeader(t *testing.T) {
 	stores(t, func(t *testing.T, store string) {
-		d := servers.StartDaemon(t, store, "--lease-ttl", "3s")
+		d := servers.StartDaemon(t, store, "--lease-ttl", "3s", "--hedge", "off")
 		d.WaitFor("/leaderz", http.StatusOK)
 		mustSave(t, d, "first")
 
