@@ -23,8 +23,7 @@ import (
 
 // stores are where the daemon's tests keep their cells.
 func stores(t *testing.T, run func(t *testing.T, store string)) {
-	t.Run("directory", func(t *testing.T) { run(t, "file://"+t.TempDir()) })
-	t.Run("MinIO", func(t *testing.T) { run(t, minioStore(t)) })
+	servers.Each(t, func(t *testing.T, url func(cell string) string) { run(t, url("one")) })
 }
 
 func minioStore(t *testing.T) string {
@@ -300,8 +299,10 @@ func TestTwoDaemons(t *testing.T) {
 		start := time.Now()
 		two.Signal(syscall.SIGTERM)
 		one.WaitFor("/leaderz", http.StatusOK)
-		if took := time.Since(start); took > 500*time.Millisecond {
-			t.Errorf("hand-over took %v, want half a second at most", took)
+		// A lease that is not let go lasts for 2 seconds more at least: it was renewed in
+		// the last second.
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("hand-over took %v: the lease was not let go", took)
 		} else {
 			t.Logf("hand-over took %v", took)
 		}

@@ -21,16 +21,7 @@ type cell struct {
 
 // stores runs a test on each kind of store.
 func stores(t *testing.T, test func(c *cell)) {
-	t.Run("directory", func(t *testing.T) {
-		directory := t.TempDir()
-		test(&cell{t, func(name string) string { return "file://" + directory + "/" + name }})
-	})
-	t.Run("MinIO", func(t *testing.T) {
-		minio := servers.StartMinIO(t)
-		minio.UseCredentials(t)
-		minio.MakeBucket(t, "cells")
-		test(&cell{t, func(name string) string { return minio.BucketURL("cells", name) }})
-	})
+	servers.Each(t, func(t *testing.T, url func(cell string) string) { test(&cell{t, url}) })
 }
 
 // each runs a test once for each name, each on a cell of its own.
