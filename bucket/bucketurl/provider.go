@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+
+	"github.com/scheduler-store/scheduler-store/bucket/s3driver"
 )
 
 // Provider is whose list prices the requests to a bucket are billed by, as package cost
@@ -13,7 +15,7 @@ func (l Location) Provider() string {
 	switch {
 	case l.Scheme == "s3" && !amazon(l.endpoint()):
 		return ""
-	case l.Scheme == "s3" && strings.HasSuffix(l.Bucket, "--x-s3"): // so end the names of all directory buckets
+	case l.Scheme == "s3" && s3driver.IsDirectoryBucket(l.Bucket):
 		return "s3express"
 	case l.Scheme == "s3":
 		return "s3"

@@ -27,6 +27,7 @@ func TestProvider(t *testing.T) {
 	for url, want := range map[string]string{
 		"s3://bucket/cells/prod?region=us-east-1":                                    "s3",
 		"s3://bucket--use1-az4--x-s3/cells/prod":                                     "s3express",
+		"s3://point--use1-az4--xa-s3/cells/prod":                                     "s3express",
 		"s3://bucket?endpoint=http://127.0.0.1:9000":                                 "",
 		"s3://bucket--use1-az4--x-s3?endpoint=http://127.0.0.1:9000":                 "",
 		"s3://bucket?endpoint=https://s3.eu-west-1.amazonaws.com":                    "s3",

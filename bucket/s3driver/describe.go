@@ -30,8 +30,13 @@ func (b *Bucket) ServerTime(ctx context.Context) (time.Time, error) {
 	return time.Time{}, listError(err)
 }
 
-// Settings implements driver.Describer. Six requests.
+// Settings implements driver.Describer. Six requests; one of a directory bucket.
 func (b *Bucket) Settings(ctx context.Context) driver.Settings {
+	if b.isDirectory {
+		settings := directorySettings()
+		settings.Rules = ask(ctx, b, "NoSuchLifecycleConfiguration", b.rules)
+		return settings
+	}
 	return driver.Settings{
 		Versioning:    ask(ctx, b, "", b.versioning),
 		Rules:         ask(ctx, b, "NoSuchLifecycleConfiguration", b.rules),

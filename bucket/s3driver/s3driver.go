@@ -17,6 +17,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -31,11 +32,12 @@ import (
 
 // Bucket is a bucket of S3. Its methods may be called by many goroutines.
 type Bucket struct {
-	name       string
-	client     *s3.Client
-	blob       *blob.Bucket
-	transport  *httpretry.Transport
-	encryption encryption
+	name        string
+	isDirectory bool
+	client      *s3.Client
+	blob        *blob.Bucket
+	transport   *httpretry.Transport
+	encryption  encryption
 }
 
 var (
@@ -45,17 +47,23 @@ var (
 
 // Open returns the bucket of that name, with the parameters of gocloud.dev's s3
 // URLs (see Parameters) and credentials from the AWS default chain. Except for
-// credentials, it asks the network for nothing. retry.Base must be nil.
+// credentials, it asks the network for nothing. Tests may give a retry.Base, which then
+// makes the requests to the store.
 func Open(ctx context.Context, name string, parameters url.Values, retry httpretry.Options) (*Bucket, error) {
 	settings, err := parse(parameters)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkDirectory(name, parameters); err != nil {
 		return nil, err
 	}
 	config, err := settings.load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	retry.Base = httpretry.NewTransport(tlsConfig(config))
+	if retry.Base == nil {
+		retry.Base = httpretry.NewTransport(tlsConfig(config))
+	}
 	transport := httpretry.New(retry)
 	client := s3.NewFromConfig(config, settings.apply, func(o *s3.Options) {
 		o.HTTPClient = &http.Client{
@@ -65,11 +73,17 @@ func Open(ctx context.Context, name string, parameters url.Values, retry httpret
 		o.Retryer = aws.NopRetryer{}
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
+	if IsDirectoryBucket(name) {
+		client = withSessions(client)
+	}
 	b, err := s3blob.OpenBucket(ctx, client, name, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &Bucket{name: name, client: client, blob: b, transport: transport, encryption: settings.encryption}, nil
+	return &Bucket{
+		name: name, isDirectory: IsDirectoryBucket(name),
+		client: client, blob: b, transport: transport, encryption: settings.encryption,
+	}, nil
 }
 
 // Close frees the connections.
@@ -143,27 +157,32 @@ func versionOf(etag *string) (driver.Version, error) {
 
 // List implements driver.Bucket. The store is asked for a thousand keys at a time.
 func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[driver.Info, error] {
+	ask := b.listingOf(prefix, after)
 	beforeList := func(as func(any) bool) error {
 		var input *s3.ListObjectsV2Input
-		if after != "" && as(&input) && input.ContinuationToken == nil {
-			input.StartAfter = &after
+		if ask.startAfter != "" && as(&input) && input.ContinuationToken == nil {
+			input.StartAfter = &ask.startAfter
 		}
 		return nil
 	}
 	return func(yield func(driver.Info, error) bool) {
 		page := blob.FirstPageToken
 		for len(page) > 0 {
-			objects, next, err := b.blob.ListPage(ctx, page, 1000, &blob.ListOptions{Prefix: prefix, BeforeList: beforeList})
+			objects, next, err := b.blob.ListPage(ctx, page, 1000, &blob.ListOptions{Prefix: ask.prefix, BeforeList: beforeList})
 			if err != nil {
 				yield(driver.Info{}, listError(err))
 				return
 			}
 			for _, listed := range objects {
 				var object types.Object // has the key as it is; gocloud.dev would unescape it
-				if !listed.As(&object) || aws.ToString(object.Key) <= after {
+				key := ""
+				if listed.As(&object) {
+					key = aws.ToString(object.Key)
+				}
+				if key <= after || !strings.HasPrefix(key, prefix) {
 					continue
 				}
-				info := driver.Info{Key: aws.ToString(object.Key), Size: listed.Size, Modified: listed.ModTime}
+				info := driver.Info{Key: key, Size: listed.Size, Modified: listed.ModTime}
 				if !yield(info, nil) {
 					return
 				}

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -13,9 +12,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	gcaws "gocloud.dev/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/scheduler-store/scheduler-store/bucket/driver"
 )
@@ -31,13 +32,17 @@ func Parameters() []string {
 
 // settings are a URL's parameters, taken apart.
 type settings struct {
-	loaded       url.Values // what gocloud.dev's loader of the configuration knows
-	endpoint     string
-	usePathStyle bool
-	accelerate   bool
-	disableHTTPS bool
-	anonymous    bool
-	encryption   encryption
+	region, profile string
+	role            string
+	endpoint        string
+	usePathStyle    bool
+	accelerate      bool
+	disableHTTPS    bool
+	dualStack, fips bool
+	anonymous       bool
+	calculate       aws.RequestChecksumCalculation
+	validate        aws.ResponseChecksumValidation
+	encryption      encryption
 }
 
 // encryption is what the store is asked to encrypt an object with.
@@ -54,7 +59,7 @@ func (e encryption) apply(input *s3.PutObjectInput) {
 }
 
 func parse(parameters url.Values) (*settings, error) {
-	s := &settings{loaded: maps.Clone(parameters)}
+	s := &settings{region: parameters.Get("region"), profile: parameters.Get("profile"), role: parameters.Get("role")}
 	for name, values := range parameters {
 		if !slices.Contains(Parameters(), name) {
 			return nil, fmt.Errorf("unknown parameter %q; known are %s", name, strings.Join(Parameters(), ", "))
@@ -64,7 +69,8 @@ func parse(parameters url.Values) (*settings, error) {
 		}
 	}
 	for name, flag := range map[string]*bool{
-		"use_path_style": &s.usePathStyle, "accelerate": &s.accelerate, "disable_https": &s.disableHTTPS, "anonymous": &s.anonymous,
+		"use_path_style": &s.usePathStyle, "accelerate": &s.accelerate, "disable_https": &s.disableHTTPS,
+		"anonymous": &s.anonymous, "dualstack": &s.dualStack, "fips": &s.fips,
 	} {
 		if parameters.Has(name) {
 			value, err := strconv.ParseBool(parameters.Get(name))
@@ -73,6 +79,9 @@ func parse(parameters url.Values) (*settings, error) {
 			}
 			*flag = value
 		}
+	}
+	if err := s.parseChecksums(parameters); err != nil {
+		return nil, err
 	}
 	if err := s.parseEncryption(parameters); err != nil {
 		return nil, err
@@ -83,8 +92,8 @@ func parse(parameters url.Values) (*settings, error) {
 			return nil, errors.New("the parameter endpoint must be like http://127.0.0.1:9000 or https://host, without credentials")
 		}
 	}
-	for _, name := range []string{"use_path_style", "accelerate", "disable_https", "endpoint", "kmskeyid", "ssetype"} {
-		s.loaded.Del(name)
+	if s.role != "" && (s.anonymous || !strings.HasPrefix(s.role, "arn:")) {
+		return nil, errors.New("the parameter role must be like arn:aws:iam::123456789012:role/name, and not beside anonymous")
 	}
 	return s, nil
 }
@@ -104,25 +113,73 @@ func (s *settings) parseEncryption(parameters url.Values) error {
 	return fmt.Errorf("the parameter ssetype must be one of %v", types.ServerSideEncryption("").Values())
 }
 
+func (s *settings) parseChecksums(parameters url.Values) error {
+	switch value := parameters.Get("request_checksum_calculation"); value {
+	case "":
+	case "when_supported":
+		s.calculate = aws.RequestChecksumCalculationWhenSupported
+	case "when_required":
+		s.calculate = aws.RequestChecksumCalculationWhenRequired
+	default:
+		return errors.New("the parameter request_checksum_calculation must be when_supported or when_required")
+	}
+	switch value := parameters.Get("response_checksum_validation"); value {
+	case "":
+	case "when_supported":
+		s.validate = aws.ResponseChecksumValidationWhenSupported
+	case "when_required":
+		s.validate = aws.ResponseChecksumValidationWhenRequired
+	default:
+		return errors.New("the parameter response_checksum_validation must be when_supported or when_required")
+	}
+	return nil
+}
+
+// options are those of the AWS configuration. What is not given comes from the
+// environment and the profile.
+func (s *settings) options() []func(*config.LoadOptions) error {
+	options := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(askTimeout)), // it asks for credentials
+		config.WithRegion(s.region),
+		config.WithSharedConfigProfile(s.profile),
+		config.WithRequestChecksumCalculation(s.calculate),
+		config.WithResponseChecksumValidation(s.validate),
+	}
+	if s.dualStack {
+		options = append(options, config.WithUseDualStackEndpoint(aws.DualStackEndpointStateEnabled))
+	}
+	if s.fips {
+		options = append(options, config.WithUseFIPSEndpoint(aws.FIPSEndpointStateEnabled))
+	}
+	if s.anonymous {
+		options = append(options, config.WithCredentialsProvider(aws.AnonymousCredentials{}))
+	}
+	return options
+}
+
 // load finds the configuration and credentials, and fails if there are none.
 func (s *settings) load(ctx context.Context) (aws.Config, error) {
-	config, err := gcaws.V2ConfigFromURLParams(ctx, s.loaded)
+	configuration, err := config.LoadDefaultConfig(ctx, s.options()...)
 	if err != nil {
-		return config, err
+		return configuration, err
 	}
-	if config.Region == "" {
-		return config, errors.New("no region: add region= to the URL, or set AWS_REGION (any, such as us-east-1, for a server that has none)")
+	if configuration.Region == "" {
+		return configuration, errors.New("no region: add region= to the URL, or set AWS_REGION (any, such as us-east-1, for a server that has none)")
 	}
-	if s.anonymous || config.Credentials == nil {
-		return config, nil
+	if s.anonymous || configuration.Credentials == nil {
+		return configuration, nil
 	}
-	if _, err := config.Credentials.Retrieve(ctx); err != nil {
+	if s.role != "" {
+		configuration.Credentials = stscreds.NewAssumeRoleProvider(sts.NewFromConfig(configuration), s.role)
+	}
+	configuration.Credentials = refresh(configuration.Credentials)
+	if _, err := configuration.Credentials.Retrieve(ctx); err != nil {
 		if ctx.Err() != nil {
-			return config, err
+			return configuration, err
 		}
-		return config, fmt.Errorf("%w: no AWS credentials could be had; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role: %w", driver.ErrDenied, err)
+		return configuration, fmt.Errorf("%w: no AWS credentials could be had; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role: %w", driver.ErrDenied, err)
 	}
-	return config, nil
+	return configuration, nil
 }
 
 func (s *settings) apply(o *s3.Options) {
