@@ -23,6 +23,7 @@ type MinIO struct {
 	binary  string
 	address string
 	data    string // the drive
+	certs   string // the directory of its certificate; empty if it has none
 	log     string
 
 	mu      sync.Mutex
@@ -34,6 +35,21 @@ type MinIO struct {
 // there is no MinIO.
 func StartMinIO(t testing.TB) *MinIO {
 	t.Helper()
+	return startMinIO(t, nil)
+}
+
+// StartSecureMinIO starts MinIO with TLS, and a certificate of an authority for 127.0.0.1
+// and other names.
+func StartSecureMinIO(t testing.TB, authority *Authority, names ...string) *MinIO {
+	t.Helper()
+	return startMinIO(t, func(m *MinIO) {
+		m.certs = authority.Certificate(names...)
+		m.Endpoint, m.http = "https://"+m.address, authority.Client()
+	})
+}
+
+func startMinIO(t testing.TB, change func(*MinIO)) *MinIO {
+	t.Helper()
 	binary, err := findMinIO()
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +58,9 @@ func StartMinIO(t testing.TB) *MinIO {
 	m := &MinIO{
 		S3: newS3(address), t: t, binary: binary, address: address,
 		data: filepath.Join(directory, "data"), log: filepath.Join(directory, "minio.log"),
+	}
+	if change != nil {
+		change(m)
 	}
 	m.start()
 	t.Cleanup(func() {
@@ -90,6 +109,9 @@ func (m *MinIO) start() {
 		m.t.Fatal(err)
 	}
 	command := exec.Command(m.binary, "server", "--quiet", "--address", m.address, m.data)
+	if m.certs != "" {
+		command.Args = append(command.Args, "--certs-dir", m.certs)
+	}
 	command.Env = append(os.Environ(), "MINIO_ROOT_USER="+m.AccessKey, "MINIO_ROOT_PASSWORD="+m.SecretKey,
 		"MINIO_BROWSER=off", "MINIO_UPDATE=off", "HOME="+filepath.Dir(m.log))
 	command.Stdout, command.Stderr = log, log
@@ -120,7 +142,7 @@ func (m *MinIO) waitReady() {
 			if err != nil {
 				return err
 			}
-			response, err := http.DefaultClient.Do(request)
+			response, err := m.http.Do(request)
 			if err != nil {
 				return err
 			}

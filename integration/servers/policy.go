@@ -52,7 +52,7 @@ func (m *MinIO) assumeRole(ctx context.Context, policy string) ([]byte, error) {
 	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(sum[:]), "sts", m.Region, time.Now()); err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := m.http.Do(request)
 	if err != nil {
 		return nil, err
 	}

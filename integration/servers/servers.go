@@ -22,16 +22,17 @@ import (
 
 // S3 is a running server that speaks S3's protocol.
 type S3 struct {
-	Endpoint  string // http://host:port
+	Endpoint  string // http://host:port, or https://
 	AccessKey string
 	SecretKey string
 	// SessionToken is of temporary credentials; else empty.
 	SessionToken string
 	Region       string
+	http         *http.Client // nil: the default
 }
 
 func newS3(address string) S3 {
-	return S3{Endpoint: "http://" + address, AccessKey: "test-access-key", SecretKey: "test-secret-key", Region: "us-east-1"}
+	return S3{Endpoint: "http://" + address, AccessKey: "test-access-key", SecretKey: "test-secret-key", Region: "us-east-1", http: http.DefaultClient}
 }
 
 // UseCredentials puts the server's credentials where the AWS default chain looks
@@ -62,6 +63,10 @@ func (s *S3) Client() *s3.Client {
 		UsePathStyle: true,
 		Region:       s.Region,
 		Credentials:  credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, s.SessionToken),
+	}, func(o *s3.Options) {
+		if s.http != nil {
+			o.HTTPClient = s.http
+		}
 	})
 }
 
