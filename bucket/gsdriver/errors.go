@@ -1,6 +1,7 @@
 package gsdriver
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +48,8 @@ func (b *Bucket) objectError(err error) error {
 	switch {
 	case answer == nil && errors.Is(err, storage.ErrObjectNotExist):
 		return fmt.Errorf("%w: %w", driver.ErrNotExist, err)
+	case answer == nil && errors.As(err, new(x509.UnknownAuthorityError)):
+		return fmt.Errorf("nobody here knows the authority of the store's certificate; name the file of its own in SSL_CERT_FILE: %w", err)
 	case answer == nil:
 		return err
 	case answer.Code == http.StatusNotFound && strings.Contains(answer.Body+answer.Message, "bucket does not exist"):

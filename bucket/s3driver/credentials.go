@@ -15,8 +15,9 @@ const (
 	// their life if that is shorter. The metadata service has new ones five minutes before
 	// ("Retrieve security credentials from instance metadata", EC2 User Guide).
 	refreshEarly = 5 * time.Minute
-	// refreshPause is between two tries to get new ones.
+	// refreshPause is after a try that failed, refreshRest after one that did not.
 	refreshPause = 10 * time.Second
+	refreshRest  = time.Second
 	// askTimeout bounds each request for credentials. The client has no such bound, and
 	// while one request hangs it makes no other.
 	askTimeout = 5 * time.Second
@@ -32,8 +33,7 @@ type refreshed struct {
 
 	mu        sync.Mutex
 	current   aws.Credentials
-	refreshAt time.Time
-	triedAt   time.Time
+	refreshAt time.Time     // when the next try is due
 	err       error         // of the last try
 	underWay  chan struct{} // closed at its end; nil if no try is
 }
@@ -54,11 +54,11 @@ func (r *refreshed) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if r.current.HasKeys() && (!r.current.CanExpire || now.Before(r.refreshAt)) {
+	if r.current.HasKeys() && !r.current.CanExpire {
 		return r.current, nil
 	}
-	if r.underWay == nil && now.Sub(r.triedAt) >= refreshPause {
-		r.triedAt, r.underWay = now, make(chan struct{})
+	if r.underWay == nil && !now.Before(r.refreshAt) {
+		r.underWay = make(chan struct{})
 		go r.try(context.WithoutCancel(ctx), r.underWay) // ends with its requests, see askTimeout
 	}
 	if r.current.HasKeys() && now.Before(r.current.Expires) {
@@ -90,12 +90,12 @@ func (r *refreshed) try(ctx context.Context, done chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer close(done)
-	r.underWay, r.err = nil, err
+	now := time.Now()
+	r.underWay, r.err, r.refreshAt = nil, err, now.Add(refreshPause)
 	switch {
 	case err == nil:
-		now := time.Now()
 		life := got.Expires.Sub(now)
-		r.current, r.refreshAt = got, now.Add(max(life-refreshEarly, life/2))
+		r.current, r.refreshAt = got, now.Add(max(life-refreshEarly, life/2, refreshRest))
 	case r.current.Source == ec2rolecreds.ProviderName:
 		// AWS wants credentials of the metadata service to be used beyond their end while
 		// there are no new ones: it lengthens their life when that service is in trouble.

@@ -44,7 +44,7 @@ func (i *issuer) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	}
 	i.n++
 	return aws.Credentials{AccessKeyID: strconv.Itoa(i.n), SecretAccessKey: "s", Source: i.source,
-		CanExpire: i.life > 0, Expires: time.Now().Add(i.life)}, nil
+		CanExpire: i.life != 0, Expires: time.Now().Add(i.life)}, nil
 }
 
 func (i *issuer) is(slow time.Duration, err error) {
@@ -160,17 +160,34 @@ func TestCredentialsWithoutAnEnd(t *testing.T) {
 
 // Credentials that live for a short time are asked for after half of it.
 func TestCredentialsOfAShortLife(t *testing.T) {
+	for _, life := range []time.Duration{4 * time.Minute, 4 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			i := &issuer{life: life}
+			r := refresh(i)
+			wantCredentials(t, r, "1", 0)
+			time.Sleep(life/2 - time.Millisecond)
+			wantCredentials(t, r, "1", 0)
+			synctest.Wait()
+			wantCredentials(t, r, "1", 0)
+			time.Sleep(time.Millisecond)
+			wantCredentials(t, r, "1", 0)
+			synctest.Wait()
+			wantCredentials(t, r, "2", 0)
+		})
+	}
+}
+
+// Credentials that come ended, as those of a container do to the client for their last
+// five minutes, are used, and others asked for once a second.
+func TestCredentialsThatHaveEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		i := &issuer{life: 4 * time.Minute}
+		i := &issuer{life: -time.Minute}
 		r := refresh(i)
-		wantCredentials(t, r, "1", 0)
-		time.Sleep(2*time.Minute - time.Second)
-		wantCredentials(t, r, "1", 0)
-		synctest.Wait()
-		wantCredentials(t, r, "1", 0)
-		time.Sleep(time.Second)
-		wantCredentials(t, r, "1", 0)
-		synctest.Wait()
-		wantCredentials(t, r, "2", 0)
+		for n := 1; n < 4; n++ {
+			for range 3 {
+				wantCredentials(t, r, strconv.Itoa(n), 0)
+			}
+			time.Sleep(refreshRest)
+		}
 	})
 }

@@ -1,6 +1,7 @@
 package s3driver
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -61,6 +62,9 @@ func readError(err error) error {
 		return fmt.Errorf("the bucket is in another region; name it with region= in the URL: %w", err)
 	case a.status == http.StatusNotFound:
 		return fmt.Errorf("the endpoint does not answer like S3; look at endpoint= and use_path_style= in the URL: %w", err)
+	}
+	if errors.As(err, new(x509.UnknownAuthorityError)) {
+		return fmt.Errorf("nobody here knows the authority of the store's certificate; name the file of its own in AWS_CA_BUNDLE: %w", err)
 	}
 	return err
 }

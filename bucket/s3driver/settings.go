@@ -161,7 +161,7 @@ func (s *settings) options() []func(*config.LoadOptions) error {
 func (s *settings) load(ctx context.Context) (aws.Config, error) {
 	configuration, err := config.LoadDefaultConfig(ctx, s.options()...)
 	if err != nil {
-		return configuration, err
+		return configuration, fmt.Errorf("read the settings of AWS in the environment and the profile (AWS_CA_BUNDLE, AWS_CONFIG_FILE and others): %w", err)
 	}
 	if configuration.Region == "" {
 		return configuration, errors.New("no region: add region= to the URL, or set AWS_REGION (any, such as us-east-1, for a server that has none)")

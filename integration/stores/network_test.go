@@ -124,9 +124,9 @@ func TestOwnAuthority(t *testing.T) {
 	}
 	wantUse(t, at, "AWS_CONFIG_FILE="+profile, "AWS_PROFILE=own")
 	wantUse(t, at, "SSL_CERT_FILE="+authority.File)
-	wantRefused(t, "certificate signed by unknown authority", at)
+	wantRefused(t, "name the file of its own in AWS_CA_BUNDLE", at)
 	wantRefused(t, "certificate signed by unknown authority", at, "AWS_CA_BUNDLE="+servers.NewAuthority(t).File)
-	wantRefused(t, "none.pem", at, "AWS_CA_BUNDLE=none.pem")
+	wantRefused(t, "AWS_CA_BUNDLE", at, "AWS_CA_BUNDLE=none.pem")
 }
 
 // TestProxyOfS3: where only a proxy leads to the store, in the clear and with TLS.
@@ -186,7 +186,7 @@ func TestNetworkOfGCS(t *testing.T) {
 	defer secure.Close()
 
 	wantUse(t, at, "STORAGE_EMULATOR_HOST="+secure.URL, "SSL_CERT_FILE="+authority.File)
-	wantRefused(t, "certificate signed by unknown authority", at, "STORAGE_EMULATOR_HOST="+secure.URL)
+	wantRefused(t, "name the file of its own in SSL_CERT_FILE", at, "STORAGE_EMULATOR_HOST="+secure.URL)
 
 	proxy := startForwardProxy(t, strings.TrimPrefix(secure.URL, "https://"), "")
 	wantUse(t, at, "STORAGE_EMULATOR_HOST=https://"+storeName, "SSL_CERT_FILE="+authority.File, "HTTPS_PROXY="+proxy.URL)
