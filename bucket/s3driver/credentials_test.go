@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials/ec2rolecreds"
 )
 
@@ -190,4 +191,17 @@ func TestCredentialsThatHaveEnded(t *testing.T) {
 			time.Sleep(refreshRest)
 		}
 	})
+}
+
+// A request for credentials that hangs ends by itself.
+func TestRequestsForCredentialsAreBounded(t *testing.T) {
+	s := &settings{region: "us-east-1", anonymous: true}
+	configuration, err := s.load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, ok := configuration.HTTPClient.(*awshttp.BuildableClient)
+	if !ok || client.GetTimeout() != askTimeout {
+		t.Errorf("requests for credentials are made by %T, which waits as it likes", configuration.HTTPClient)
+	}
 }

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"github.com/scheduler-store/scheduler-store/bucket/buckettest/faultproxy"
 	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
 	"github.com/scheduler-store/scheduler-store/integration/servers"
@@ -31,14 +34,6 @@ type issuer struct {
 	until  map[string]time.Time // by the key's id
 }
 
-func newIssuer(t *testing.T, minio *servers.MinIO, early time.Duration) *issuer {
-	i := &issuer{life: 2 * time.Second, early: early, until: map[string]time.Time{}}
-	for range 4 {
-		i.credentials = append(i.credentials, minio.WithPolicy(t, anything))
-	}
-	return i
-}
-
 func (i *issuer) issue() (c *servers.S3, until time.Time) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -47,6 +42,12 @@ func (i *issuer) issue() (c *servers.S3, until time.Time) {
 	until = time.Now().Add(i.life)
 	i.until[c.AccessKey] = until
 	return c, until.Add(i.early)
+}
+
+func (i *issuer) count() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.issued
 }
 
 // ended tells whether a request is signed by credentials that have ended.
@@ -85,11 +86,16 @@ func metadata(t *testing.T, i *issuer) http.HandlerFunc {
 	}
 }
 
-// TestCredentialsThatEnd: with credentials that end and are replaced, however they come, a
-// store that is open goes on, and no request fails.
-func TestCredentialsThatEnd(t *testing.T) {
+// TestCredentials: with credentials that end and are replaced, however they come, a store
+// that is open goes on, and no request fails. Without any, what a bucket lets everybody do
+// can be done.
+func TestCredentials(t *testing.T) {
 	minio := servers.StartMinIO(t)
 	minio.MakeBucket(t, bucketName)
+	var credentials []*servers.S3
+	for range 4 {
+		credentials = append(credentials, minio.WithPolicy(t, anything))
+	}
 	token := filepath.Join(t.TempDir(), "token") // as a kubelet projects and replaces it
 	writeToken := func(n int) {
 		if err := os.WriteFile(token, fmt.Append(nil, "token-", n), 0o600); err != nil {
@@ -97,11 +103,12 @@ func TestCredentialsThatEnd(t *testing.T) {
 		}
 	}
 	wantToken := func(t *testing.T, i *issuer, got string) {
-		if want := fmt.Sprint("token-", i.issued); got != want {
+		if want := fmt.Sprint("token-", i.count()); got != want {
 			t.Errorf("came with %q, want %q", got, want)
 		}
-		writeToken(i.issued + 1)
+		writeToken(i.count() + 1)
 	}
+	t.Run("anonymous", func(t *testing.T) { anonymous(t, minio) })
 	for name, test := range map[string]struct {
 		early       time.Duration
 		handler     func(t *testing.T, i *issuer) http.HandlerFunc
@@ -136,7 +143,7 @@ func TestCredentialsThatEnd(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			i := newIssuer(t, minio, test.early)
+			i := &issuer{credentials: credentials, life: 1500 * time.Millisecond, early: test.early, until: map[string]time.Time{}}
 			writeToken(0)
 			source := httptest.NewServer(test.handler(t, i))
 			defer source.Close()
@@ -152,17 +159,37 @@ func TestCredentialsThatEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer b.Close()
-			n := 0
-			for began := time.Now(); time.Since(began) < 2*i.life; n++ {
+			n, began := 0, time.Now()
+			for ; i.count() < 3; n++ { // so that the first have ended
 				if _, err := b.Create(t.Context(), fmt.Sprint("log/", n), unique("x")); err != nil {
 					t.Fatalf("after %v: %v", time.Since(began), err)
 				}
+				if time.Since(began) > 10*i.life {
+					t.Fatalf("only %d credentials were asked for", i.count())
+				}
 			}
-			t.Logf("%d objects with %d credentials", n, i.issued)
-			if i.issued < 3 {
-				t.Errorf("only %d credentials were asked for", i.issued)
+			if time.Since(began) < i.life {
+				t.Errorf("three credentials in %v", time.Since(began))
 			}
 		})
+	}
+}
+
+func anonymous(t *testing.T, minio *servers.MinIO) {
+	minio.MakeBucket(t, "public")
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:*"],` +
+		`"Resource":["arn:aws:s3:::public","arn:aws:s3:::public/*"]}]}`
+	if _, err := minio.Client().PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: aws.String("public"), Policy: &policy}); err != nil {
+		t.Fatal(err)
+	}
+	withoutKeys(t)
+	b, err := bucketurl.Open(t.Context(), minio.BucketURL("public", "cell")+"&anonymous=true", bucketurl.Options{RetryFor: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := use(t.Context(), b); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -109,49 +109,40 @@ func wantRefused(t *testing.T, says, rawURL string, environment ...string) {
 
 const storeName = "store.example" // which no resolver knows
 
-// TestOwnAuthority: MinIO with a certificate of an authority that only its users know.
-func TestOwnAuthority(t *testing.T) {
-	authority := servers.NewAuthority(t)
-	minio := servers.StartSecureMinIO(t, authority)
-	minio.UseCredentials(t)
-	minio.MakeBucket(t, bucketName)
-	at := minio.BucketURL(bucketName, "cell")
-
-	wantUse(t, at, "AWS_CA_BUNDLE="+authority.File)
-	profile := filepath.Join(t.TempDir(), "config")
-	if err := os.WriteFile(profile, []byte("[profile own]\nca_bundle = "+authority.File+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	wantUse(t, at, "AWS_CONFIG_FILE="+profile, "AWS_PROFILE=own")
-	wantUse(t, at, "SSL_CERT_FILE="+authority.File)
-	wantRefused(t, "name the file of its own in AWS_CA_BUNDLE", at)
-	wantRefused(t, "certificate signed by unknown authority", at, "AWS_CA_BUNDLE="+servers.NewAuthority(t).File)
-	wantRefused(t, "AWS_CA_BUNDLE", at, "AWS_CA_BUNDLE=none.pem")
-}
-
-// TestProxyOfS3: where only a proxy leads to the store, in the clear and with TLS.
-func TestProxyOfS3(t *testing.T) {
+// TestNetworkOfS3: MinIO with a certificate of an authority that only its users know, and
+// where only a proxy leads to it.
+func TestNetworkOfS3(t *testing.T) {
 	authority := servers.NewAuthority(t)
 	minio := servers.StartSecureMinIO(t, authority, storeName)
 	minio.UseCredentials(t)
 	minio.MakeBucket(t, bucketName)
-	bundle := "AWS_CA_BUNDLE=" + authority.File
-	at := servers.S3URL("https://"+storeName+":9000", bucketName, "cell")
-	proxy := startForwardProxy(t, strings.TrimPrefix(minio.Endpoint, "https://"), "hush")
+	at, bundle := minio.BucketURL(bucketName, "cell"), "AWS_CA_BUNDLE="+authority.File
 
-	wantUse(t, at, bundle, "HTTPS_PROXY="+proxy.url("hush"))
-	if got, want := proxy.seen(), []string{"CONNECT " + storeName + ":9000"}; !slices.Equal(got, want) {
-		t.Errorf("the proxy was asked %q, want %q", got, want)
-	}
-	wantRefused(t, "Proxy Authentication Required", at, bundle, "HTTPS_PROXY="+proxy.url("hush-hush"))
-	wantRefused(t, "proxyconnect", at, bundle, "HTTPS_PROXY=http://127.0.0.1:1")
-
-	before := len(proxy.seen())
-	wantRefused(t, storeName, at, bundle, "HTTPS_PROXY="+proxy.url("hush"), "NO_PROXY=.example")
-	wantUse(t, minio.BucketURL(bucketName, "cell"), bundle, "HTTPS_PROXY="+proxy.url("hush")) // loopback goes past it
-	if len(proxy.seen()) != before {
-		t.Errorf("the proxy was asked %q for what it is not for", proxy.seen())
-	}
+	t.Run("authority", func(t *testing.T) {
+		wantUse(t, at, bundle)
+		profile := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(profile, []byte("[profile own]\nca_bundle = "+authority.File+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		wantUse(t, at, "AWS_CONFIG_FILE="+profile, "AWS_PROFILE=own")
+		wantUse(t, at, "SSL_CERT_FILE="+authority.File)
+		wantRefused(t, "name the file of its own in AWS_CA_BUNDLE", at)
+		wantRefused(t, "certificate signed by unknown authority", at, "AWS_CA_BUNDLE="+servers.NewAuthority(t).File)
+		wantRefused(t, "AWS_CA_BUNDLE", at, "AWS_CA_BUNDLE=none.pem")
+	})
+	t.Run("proxy", func(t *testing.T) {
+		proxy := startForwardProxy(t, strings.TrimPrefix(minio.Endpoint, "https://"), "hush")
+		named := servers.S3URL("https://"+storeName+":9000", bucketName, "cell")
+		wantUse(t, named, bundle, "HTTPS_PROXY="+proxy.url("hush"))
+		want := []string{"CONNECT " + storeName + ":9000"}
+		if got := proxy.seen(); !slices.Equal(got, want) {
+			t.Errorf("the proxy was asked %q, want %q", got, want)
+		}
+		wantRefused(t, "Proxy Authentication Required", named, bundle, "HTTPS_PROXY="+proxy.url("hush-hush"))
+		wantRefused(t, "proxyconnect", named, bundle, "HTTPS_PROXY=http://127.0.0.1:1")
+		wantRefused(t, "lookup "+storeName, named, bundle, "HTTPS_PROXY="+proxy.url("hush"), "NO_PROXY=.example")
+		wantUse(t, at, bundle, "HTTPS_PROXY=http://127.0.0.1:1") // loopback goes past it
+	})
 }
 
 func TestProxyOfS3InTheClear(t *testing.T) {
