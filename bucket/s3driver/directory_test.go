@@ -1,14 +1,11 @@
 package s3driver_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -60,33 +57,6 @@ func TestDirectoryBucketSession(t *testing.T) {
 	if len(s.sessions) < 2 {
 		t.Errorf("%d sessions", len(s.sessions))
 	}
-}
-
-// A request that is given up while it waits for a session takes no other with it.
-func TestSessionOfARequestThatIsGivenUp(t *testing.T) {
-	s := startDirectoryStore(t, directoryBucket)
-	s.hold = make(chan struct{})
-	b := openDirectory(t, s)
-	defer b.Close()
-	ctx, giveUp := context.WithCancel(t.Context())
-	var given, stays sync.WaitGroup
-	given.Go(func() {
-		if _, err := b.Create(ctx, "given-up", []byte("x")); err == nil {
-			t.Error("it was made")
-		}
-	})
-	for s.asked.Load() == 0 { // its context is that of the session
-		runtime.Gosched()
-	}
-	stays.Go(func() {
-		if _, err := b.Create(t.Context(), "stays", []byte("x")); err != nil {
-			t.Error(err)
-		}
-	})
-	giveUp()
-	given.Wait()
-	close(s.hold)
-	stays.Wait()
 }
 
 func TestDirectoryBucketThatIsMissingOrDenied(t *testing.T) {
