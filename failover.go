@@ -40,15 +40,15 @@ func (f failOver) stages() []stage {
 
 // tookOver says how long each stage took, once writes are taken.
 func (s *Store) tookOver(f failOver, l *lease.Lease) {
-	attributes := []any{"epoch", l.Epoch()}
+	stages := map[string]time.Duration{}
 	for _, stage := range f.stages() {
 		s.metrics.failOver.WithLabelValues(stage.name).Observe(stage.took.Seconds())
-		attributes = append(attributes, stage.name+"_ms", milliseconds(stage.took))
+		stages[stage.name] = stage.took
 	}
-	s.logger.Info("took over", append(attributes, "total_ms", milliseconds(f.ready.Sub(f.claim.LastSign)))...)
+	s.logger.Info("took over", "epoch", l.Epoch(), "detect", stages["detect"], "claim", stages["claim"], "replay", stages["replay"],
+		"seal", stages["seal"], "ready", stages["ready"], "took", f.ready.Sub(f.claim.LastSign))
+	s.traceFailOver(f, l)
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func newFailOverMetric() *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: metricsPrefix + "failover_seconds",

@@ -15,6 +15,7 @@ type replay struct {
 	progress *blob.Progress // nil while there is none
 	model    snapshot.ReplayModel
 	logged   time.Time // when it was last logged, or began
+	done     int       // recoveries so far
 }
 
 // replayLogged is the time between two lines about a recovery that takes long.
@@ -32,23 +33,25 @@ func (s *Store) replaying(p blob.Progress) {
 	if r.progress = &p; p.Done {
 		r.progress = nil
 		r.model.Measured(p.Entries, p.Bytes, p.Elapsed)
+		s.traceRecovery(&p, r.done == 0)
+		r.done++
 	}
 	switch {
 	case p.Done && p.Elapsed >= replayLogged:
-		s.logReplay("recovered", &p)
+		s.logger.Info("recovered", replayFields(&p)...)
 	case now.Sub(r.logged) >= replayLogged:
 		r.logged = now
-		s.logReplay("recovering", &p)
+		s.logger.Info("recovering", replayFields(&p)...)
 	}
 }
 
-func (s *Store) logReplay(what string, p *blob.Progress) {
+func replayFields(p *blob.Progress) []any {
 	fields := []any{"position", int64(p.At.Next) - 1, "transaction", p.At.Transaction, "entries", p.Entries, "took", p.Elapsed,
 		"entries_per_second", int(p.EntriesPerSecond()), "bytes_per_second", int(p.BytesPerSecond())}
 	if left, ok := p.Left(); ok && !p.Done {
-		fields = append(fields, slog.Uint64("end", uint64(p.End)), slog.Duration("left", left))
+		fields = append(fields, slog.Uint64("end", uint64(p.End)), slog.Duration("remaining", left))
 	}
-	s.logger.Info(what, fields...)
+	return fields
 }
 
 // measured takes what a rehearsed recovery took for the log, as one that was in earnest.

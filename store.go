@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/scheduler-store/scheduler-store/backup"
 	"github.com/scheduler-store/scheduler-store/bucket"
@@ -86,6 +87,9 @@ type Options struct {
 	// unregistered. Two stores that are open at once need one each, such as the same
 	// one wrapped with different labels.
 	Registerer prometheus.Registerer
+	// TracerProvider gets a trace of each write, recovery and fail-over; nil makes none.
+	// See docs/observability.md.
+	TracerProvider trace.TracerProvider
 }
 
 // Store is one cell, opened; see Phase for its life. Its methods may be called by many goroutines.
@@ -96,6 +100,7 @@ type Store struct {
 	log     *blob.Log
 	storage *durability.Storage
 	metrics *metrics
+	tracer  trace.Tracer // nil traces nothing
 
 	backups  *backup.Backups
 	recovery *backup.Recovery
@@ -163,7 +168,8 @@ func OpenBucket(ctx context.Context, b *bucket.Bucket, o Options) (*Store, error
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	s := &Store{options: o, logger: o.Logger, bucket: b, log: log,
-		storage:     durability.New(durability.Options{Tiers: o.Tiers, Logger: o.Logger, Registerer: o.Registerer}),
+		storage:     durability.New(durability.Options{Tiers: o.Tiers, Logger: o.Logger, Registerer: o.Registerer, Tracer: tracer(o.TracerProvider)}),
+		tracer:      tracer(o.TracerProvider),
 		campaigning: make(chan struct{}, 1), hints: make(chan struct{}, 1), claims: make(chan struct{}, 1), elections: make(chan *election), ended: make(chan struct{}),
 		copying: make(chan struct{}, 1), recovered: make(chan struct{}), progress: progress{role: Follower, leaderNews: make(chan struct{})}, opened: time.Now()}
 	s.openBackups()

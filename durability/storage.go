@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/scheduler-store/scheduler-store/internal/mutation"
 	"github.com/scheduler-store/scheduler-store/persistence"
@@ -51,6 +52,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Registerer takes the metrics; nil leaves them unregistered.
 	Registerer prometheus.Registerer
+	// Tracer makes a span of each write; nil makes none.
+	Tracer trace.Tracer
 	// Alike, if not nil, is a state that the one to be replayed is much like: a task that
 	// is equal to one in it shares with it all that is below the task. It saves most of
 	// the memory that a second state takes.
@@ -93,6 +96,7 @@ type Storage struct {
 	queries *storage.QueryCounters
 	onQuery func(q *api.TaskQuery, took time.Duration, tasks int)
 	metrics *metrics
+	tracer  trace.Tracer // nil traces nothing
 
 	lock chan struct{}        // the write lock: whoever has put something in holds it
 	term atomic.Pointer[term] // nil while this process does not lead
@@ -105,7 +109,7 @@ type Storage struct {
 
 // New returns an empty Storage.
 func New(o Options) *Storage {
-	s := &Storage{tiers: o.Tiers, alike: o.Alike, queries: new(storage.QueryCounters), onQuery: logQuery(o.Logger), lock: make(chan struct{}, 1), feed: newFeed()}
+	s := &Storage{tiers: o.Tiers, alike: o.Alike, tracer: o.Tracer, queries: new(storage.QueryCounters), onQuery: logQuery(o.Logger), lock: make(chan struct{}, 1), feed: newFeed()}
 	empty := &version{stores: s.empty(), keys: newKeys(), pending: settled(persistence.Commit{}), changed: newChanged(0)}
 	s.durable.Store(empty)
 	s.metrics = newMetrics(o.Registerer, s)
@@ -163,7 +167,7 @@ func (s *Storage) begins(ctx context.Context, w Persistence, initial Work) (t *t
 		return nil, nil, fmt.Errorf("%w: the log ends with transaction %d, but this process has seen %d", ErrBehind, r.number, t.head.number)
 	}
 	if initial != nil {
-		if _, err = s.run(t, WriteOptions{}, s.inContext(ctx, initial)); err != nil {
+		if _, err = s.run(t, nil, WriteOptions{}, s.inContext(ctx, initial)); err != nil {
 			return nil, nil, err
 		}
 	}

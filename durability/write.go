@@ -84,6 +84,8 @@ func (s *Storage) Submit(ctx context.Context, work Work, o WriteOptions) (*Pendi
 	return s.submit(ctx, o, s.inContext(ctx, work))
 }
 
+var errNotLeading = fmt.Errorf("%w: %w", ErrNotLeader, persistence.ErrNotCommitted)
+
 // openKey finds the open transaction of a storage in the context of its work.
 type openKey struct{ s *Storage }
 
@@ -108,20 +110,30 @@ func (s *Storage) submit(ctx context.Context, o WriteOptions, work func(*recorde
 	}
 	// Before the lock, too: initial work holds it for long, and one that by mistake
 	// writes without its own context would wait for itself.
-	notLeader := func() error { return fmt.Errorf("%w: %w", ErrNotLeader, persistence.ErrNotCommitted) }
 	if s.term.Load() == nil {
-		return nil, notLeader()
+		return nil, errNotLeading
 	}
+	span := s.trace(ctx)
+	p, err := s.submitTraced(ctx, span, o, work)
+	if err != nil || span != nil && span.handed.IsZero() {
+		span.end(err)
+	}
+	return p, err
+}
+
+func (s *Storage) submitTraced(ctx context.Context, span *span, o WriteOptions, work func(*recorder) error) (*Pending, error) {
+	start := time.Now()
 	release, err := s.acquire(ctx)
+	span.stage("lock", start)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
 	t := s.term.Load()
 	if t == nil {
-		return nil, notLeader()
+		return nil, errNotLeading
 	}
-	return s.run(t, o, work)
+	return s.run(t, span, o, work)
 }
 
 // acquire waits for room in the log's queue and takes the write lock.
@@ -144,7 +156,7 @@ func (s *Storage) acquire(ctx context.Context) (release func(), err error) {
 }
 
 // run runs work as a transaction of a term. It needs the write lock.
-func (s *Storage) run(t *term, o WriteOptions, work func(*recorder) error) (*Pending, error) {
+func (s *Storage) run(t *term, span *span, o WriteOptions, work func(*recorder) error) (*Pending, error) {
 	head := t.head
 	if o.Key != "" {
 		if earlier, err := head.keys.find(o.Key, o.Fingerprint); earlier != nil || err != nil {
@@ -159,17 +171,18 @@ func (s *Storage) run(t *term, o WriteOptions, work func(*recorder) error) (*Pen
 	start := time.Now()
 	err := work(r)
 	s.metrics.work.Observe(time.Since(start).Seconds())
+	span.stage("work", start)
 	if err != nil {
 		return nil, err
 	}
 	if len(r.ops.ops) == 0 && o.Key == "" {
 		return head.pending, nil
 	}
-	return s.append(t, r, o)
+	return s.append(t, span, r, o)
 }
 
 // append hands the transaction's record to the log and makes its version the head.
-func (s *Storage) append(t *term, r *recorder, o WriteOptions) (*Pending, error) {
+func (s *Storage) append(t *term, span *span, r *recorder, o WriteOptions) (*Pending, error) {
 	head := t.head
 	record := api.Transaction{Ops: r.ops.sorted(), SchemaVersion: api.CurrentSchemaVersion}
 	next := &version{number: head.number + 1, keys: head.keys, changed: head.changed, pending: &Pending{done: make(chan struct{})}}
@@ -184,7 +197,11 @@ func (s *Storage) append(t *term, r *recorder, o WriteOptions) (*Pending, error)
 	}
 	next.stores = r.tx.Commit()
 	change := &Change{Time: time.Now().UTC().Truncate(time.Millisecond), Ops: record.Ops, Events: eventsOf(head.stores.Tasks(), head.stores.Hosts(), record.Ops)}
-	number, err := t.writer.Append(data, func(ack persistence.Ack, err error) { s.acknowledged(next, change, len(data), ack, err) })
+	span.toLog(next.number, len(data))
+	number, err := t.writer.Append(data, func(ack persistence.Ack, err error) {
+		span.answered(ack, err) // before its writer hears of it
+		s.acknowledged(next, change, len(data), ack, err)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,14 @@ type Ack struct {
 	// After is the point behind the record's entry. It is set for the last
 	// record of an entry only: only there does the state belong to a point.
 	After *Point
+	// Entry is how the record's entry came about, for those who trace.
+	Entry *EntryTimes
+}
+
+// EntryTimes is when an entry of the log went through its stages.
+type EntryTimes struct {
+	Records              int // in it
+	Formed, Sent, Landed time.Time
 }
 
 // Batch is a run of records that a recovery hands over together: those of one

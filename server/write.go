@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"go.opentelemetry.io/otel/propagation"
+
 	"github.com/scheduler-store/scheduler-store/durability"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/schema"
@@ -59,7 +61,8 @@ func (s *server) transact(w http.ResponseWriter, r *http.Request) (c persistence
 	if o.Key != "" {
 		o.Fingerprint = fingerprint(body)
 	}
-	ctx, cancel := context.WithTimeoutCause(r.Context(), s.CommitTimeout, fmt.Errorf("no answer for %v", s.CommitTimeout))
+	traced := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+	ctx, cancel := context.WithTimeoutCause(traced, s.CommitTimeout, fmt.Errorf("no answer for %v", s.CommitTimeout))
 	defer cancel()
 	pending, err := s.submit(ctx, as, body, o)
 	if err != nil {

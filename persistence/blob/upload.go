@@ -24,12 +24,12 @@ type upload struct {
 	encoded chan<- persistence.Hash // is given this entry's
 
 	// Of the upload's goroutine until it has answered.
-	object []byte
-	hash   persistence.Hash
+	object         []byte
+	hash           persistence.Hash
+	sent, answered time.Time // the PUT
 
 	landed bool
-	err    error         // its answer, once the run goroutine has it
-	took   time.Duration // by the PUT
+	err    error // its answer, once the run goroutine has it
 }
 
 func (u *upload) position() persistence.Position { return u.header.Position }
@@ -69,9 +69,9 @@ func (w *Writer) upload(records []pending) error {
 	w.log.metrics.uploads.Set(float64(len(w.flight)))
 	w.uploads.Go(func() {
 		u.encode(w.log.codec)
-		start := time.Now()
+		u.sent = time.Now()
 		_, err := w.log.hedger.Create(w.ctx, Key(u.header.Epoch, u.position()), u.object)
-		u.took = time.Since(start)
+		u.answered = time.Now()
 		if errors.Is(err, bucket.ErrExists) && mutation.On(mutation.ExistsIsSuccess) {
 			err = nil
 		}
@@ -117,7 +117,7 @@ func (w *Writer) settle(u *upload, err error) error {
 		return err
 	}
 	u.landed = true
-	w.pace.observe(u.took)
+	w.pace.observe(u.answered.Sub(u.sent))
 	records := 0
 	for len(w.flight) > 0 && (w.flight[0].landed || mutation.On(mutation.LandingAcknowledges) && w.flight[0].position() < u.position()) {
 		records += len(w.flight[0].records)
@@ -141,8 +141,9 @@ func (w *Writer) acknowledge(u *upload) {
 		w.reader.advance(after, int64(len(u.object)))
 	}
 	now := time.Now()
+	times := &persistence.EntryTimes{Records: len(u.records), Formed: u.header.Time, Sent: u.sent, Landed: u.answered}
 	for i, p := range u.records {
-		ack := persistence.Ack{Commit: persistence.Commit{Transaction: u.header.First + persistence.TransactionNumber(i), Position: u.position(), Epoch: u.header.Epoch}}
+		ack := persistence.Ack{Entry: times, Commit: persistence.Commit{Transaction: u.header.First + persistence.TransactionNumber(i), Position: u.position(), Epoch: u.header.Epoch}}
 		if i == len(u.records)-1 {
 			ack.After = &after
 		}
