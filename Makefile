@@ -5,12 +5,12 @@ GO    ?= go
 CACHE := $(CURDIR)/.cache
 BIN   := $(CACHE)/bin
 # Modules of this repository; the other tools' modules have no code of their own.
-MODULES := . integration bench schema/gen integration/tools/terraform-provider-stub
+MODULES := . integration bench schema/gen integration/tools/manifests integration/tools/terraform-provider-stub
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 BUILD := github.com/scheduler-store/scheduler-store/internal/build
 LDFLAGS := -X $(BUILD).Version=$(VERSION) -X $(BUILD).Commit=$(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
-.PHONY: help build run check test unit properties integration doctor soak report lint fmt bench day plots servers generate chaos coverage fuzz million load damage model model-full simulate teeth clean terraform-test terraform-tools
+.PHONY: help build run check test unit properties integration doctor soak report lint fmt bench day plots servers generate chaos coverage fuzz million load damage model model-full simulate teeth clean terraform-test terraform-tools deploy-test release observability-test
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -34,8 +34,9 @@ properties: ## thousands of random states taken somewhere and back; 300 simulate
 	SIMULATION_SEEDS=300 $(GO) test -count=1 -timeout 30m -run 'TestSeeds$$' -v ./simulation
 	SIMULATION_SEEDS=30 $(GO) test -count=1 -timeout 30m -run TestSeedRepeatsExactly -v ./simulation
 
-integration: servers build ## tests against MinIO, versitygw, a GCS emulator, a KMS, and the real daemon; the bench's
+integration: servers build ## tests against MinIO, versitygw, a GCS emulator, a KMS, and the real daemon; the bench's; the manifests
 	$(GO) -C integration test -timeout 20m ./...
+	$(GO) -C integration/tools/manifests test ./...
 	$(GO) -C bench test ./...
 
 million: servers ## a million transactions, collected all the while, leaders killed; minutes, on a directory and on MinIO
@@ -99,6 +100,19 @@ terraform-test: terraform-tools servers build ## the modules of terraform/: form
 		$(BIN)/tflint --config=$(CURDIR)/terraform/.tflint.hcl --chdir=$$m || exit 1; done
 	SCHEDULER_STORE_TERRAFORM=1 $(GO) -C integration test -count=1 -timeout 20m -v ./terraform
 
+deploy-test: servers build ## what is below deploy/: the Containerfile's steps, releases, manifests, a rollout, units; needs root, haproxy and systemd-analyze
+	@for tool in haproxy systemd-analyze; do command -v $$tool >/dev/null || \
+		{ echo "deploy-test needs $$tool (Debian: apt-get install haproxy systemd)" >&2; exit 1; }; done
+	$(GO) -C integration/tools/manifests test -count=1 -v ./...
+	$(GO) -C integration test -count=1 -timeout 30m -v ./deploy
+
+release: ## dist/: static binaries of the last commit in archives, and their SHA-256 sums; PLATFORMS="linux/amd64 …" for some only
+	deploy/release.sh $(PLATFORMS)
+
+# Debian's package prometheus does as well, without make: the tests look in PATH too.
+observability-test: $(BIN)/prometheus build ## alerts, their unit tests, and each query of the dashboard, by a real Prometheus and real daemons; builds Prometheus, minutes
+	$(GO) -C integration test -count=1 -timeout 20m -v ./observability
+
 fmt: ## format the code
 	gofmt -w $$(git ls-files '*.go')
 
@@ -107,8 +121,8 @@ lint: $(BIN)/staticcheck $(BIN)/govulncheck ## gofmt, go vet, staticcheck, govul
 	if [ -n "$$unformatted" ]; then echo "not formatted, run 'make fmt':"; echo "$$unformatted"; exit 1; fi
 	@for m in $(MODULES); do echo "vet and staticcheck $$m"; \
 		(cd $$m && $(GO) vet ./... && $(BIN)/staticcheck ./...) || exit 1; done
-	bash -n .ci/run && bash -n model/check.sh
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run model/check.sh; fi
+	bash -n .ci/run && bash -n model/check.sh && bash -n deploy/release.sh && sh -n deploy/build.sh
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run model/check.sh deploy/release.sh deploy/build.sh; fi
 	@if [ -x $(BIN)/tofu ]; then $(BIN)/tofu fmt -check -diff -recursive terraform; fi
 	@$(BIN)/govulncheck ./... >$(CACHE)/govulncheck.txt 2>&1; status=$$?; \
 	if grep -q 'fetching vulnerabilities' $(CACHE)/govulncheck.txt; then echo "govulncheck: its database can't be reached from here"; \
@@ -152,8 +166,13 @@ $(BIN)/terraform-provider-minio: integration/tools/terraform-provider-minio/go.m
 $(BIN)/terraform-provider-stub: $(wildcard integration/tools/terraform-provider-stub/*)
 	$(GO) -C integration/tools/terraform-provider-stub build -o $@ .
 
-generate: ## the Go types from the Thrift IDL
+# With promtool; without the service discoveries of clouds, which the tests don't need.
+$(BIN)/prometheus: integration/tools/prometheus/go.mod integration/tools/prometheus/go.sum
+	$(GO) -C integration/tools/prometheus build -tags remove_all_sd -o $(BIN)/ github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
+
+generate: ## the Go types from the Thrift IDL, and Grafana's dashboard
 	$(GO) -C schema/gen run . -out ../api '../idl/*.thrift'
+	$(GO) run ./internal/dashboard > deploy/grafana/scheduler-store.json
 
 clean: ## what was built; the data directory stays
-	rm -rf $(CACHE) bin
+	rm -rf $(CACHE) bin dist

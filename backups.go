@@ -122,6 +122,22 @@ func (s *Store) lastBackup(ctx context.Context) (last persistence.TransactionNum
 	return last, err == nil || last > 0
 }
 
+// unbacked is the number of transactions since the last automatic backup, as the leader
+// knows it: all, before it has looked for one.
+func (s *Store) unbacked() persistence.TransactionNumber {
+	now := s.storage.Checkpoint()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.progress.backups
+	switch {
+	case s.progress.role != Leader || now == nil:
+		return 0
+	case !p.known:
+		return now.At.Transaction
+	}
+	return now.At.Transaction - min(now.At.Transaction, p.transaction)
+}
+
 func (s *Store) scheduledBackup(ctx context.Context) {
 	release, err := s.beginCopy(ctx)
 	if err != nil {

@@ -38,10 +38,7 @@ func (s *Store) collectGarbage(ctx context.Context, l *lease.Lease) {
 	s.mu.Lock()
 	s.progress.garbage = garbageProgress{waiting: true}
 	s.mu.Unlock()
-	every := s.options.GarbageEvery
-	if every == 0 {
-		every = time.Hour
-	}
+	every := s.garbageEvery()
 	if every < 0 {
 		return
 	}
@@ -52,6 +49,14 @@ func (s *Store) collectGarbage(ctx context.Context, l *lease.Lease) {
 		for s.scheduledCollection(ctx, l) {
 		}
 	}
+}
+
+// garbageEvery is the time between two collections; negative is never.
+func (s *Store) garbageEvery() time.Duration {
+	if s.options.GarbageEvery == 0 {
+		return time.Hour
+	}
+	return s.options.GarbageEvery
 }
 
 // garbageDue tells whether there may be any since the last collection: it comes with
@@ -105,8 +110,8 @@ func (s *Store) collect(ctx context.Context, l *lease.Lease, r garbage.Retention
 	case err == nil:
 		s.metrics.garbageCollected.SetToCurrentTime()
 	case ctx.Err() == nil:
-		s.metrics.failed("garbage")
-		s.logger.Error("garbage collection stopped; nothing that is needed is gone", "removed", went.Objects, "error", err)
+		s.metrics.failed(garbageWork)
+		s.logger.Error("garbage collection stopped; nothing that is needed is gone", "objects", went.Objects, "error", err)
 		return report, err
 	}
 	if went.Objects > 0 || len(report.Left) > 0 {
@@ -117,7 +122,7 @@ func (s *Store) collect(ctx context.Context, l *lease.Lease, r garbage.Retention
 			s.logger.Warn("more garbage was left", "objects", len(report.Left)-i)
 			break
 		}
-		s.logger.Warn("this may be garbage, and was left", "object", left.Object, "bytes", left.Bytes, "because", left.Why)
+		s.logger.Warn("this may be garbage, and was left", "object", left.Object, "bytes", left.Bytes, "reason", left.Why)
 	}
 	return report, err
 }

@@ -37,7 +37,7 @@ func (s *Store) goOnFrom(ctx context.Context, c *durability.Checkpoint) (*snapsh
 		return nil, nil
 	}
 	if newer, err := snapshot.List(ctx, s.bucket, &name); err != nil || len(newer) > 0 {
-		s.logger.Warn("the snapshot will be full, as it is not sure that the last one is the newest", "last", base.Name, "newer", len(newer), "error", err)
+		s.logger.Warn("the snapshot will be full, as it is not sure that the last one is the newest", "snapshot", base.Name, "newer", len(newer), "error", err)
 		return nil, nil
 	}
 	return base, since

@@ -30,7 +30,7 @@ func (s *Store) refreshKeys() (end func()) {
 			}
 			before := keys.Newest()
 			if err := keys.Refresh(ctx); err != nil && ctx.Err() == nil {
-				s.metrics.failed("keys")
+				s.metrics.failed(keysWork)
 				s.logger.Error("the newest data key can't be taken up; what is written is encrypted with the one before", "key", before, "error", err)
 			} else if now := keys.Newest(); now != before {
 				s.logger.Info("what is written is encrypted with a new data key", "key", now)

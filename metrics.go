@@ -98,6 +98,14 @@ func (m *metrics) snapshotted(s *snapshot.Manifest, took time.Duration) {
 	m.snapshotBytes.WithLabelValues(kind).Add(float64(s.OwnBytes()))
 }
 
+// Work in the background.
+const (
+	snapshotWork = "snapshot"
+	garbageWork  = "garbage"
+	pruneWork    = "prune"
+	keysWork     = "keys"
+)
+
 // failed counts a failure of work in the background.
 func (m *metrics) failed(work string) { m.background.WithLabelValues(work).Inc() }
 
@@ -120,7 +128,7 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		pruneSeconds: seconds("prune_seconds", "Time that looking for old job updates and removing them took, in seconds (Aurora: job_update_store_prune_history).", long),
 		pruned:       prometheus.NewCounter(prometheus.CounterOpts{Name: metricsPrefix + "job_updates_pruned_total", Help: "Old job updates removed (Aurora: job_updates_pruned)."}),
 		background: prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricsPrefix + "background_errors_total",
-			Help: "Failures of work in the background, by work (Aurora: async_executor_uncaught_exceptions)."}, []string{"work"}),
+			Help: "Failures of work in the background, by work (snapshot, garbage, prune, keys) (Aurora: async_executor_uncaught_exceptions)."}, []string{"work"}),
 		backups: prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricsPrefix + "backups_total",
 			Help: "Backups that this process made, by result (ok, error) (Aurora: scheduler_backup_success, scheduler_backup_failed)."}, []string{"result"}),
 	}
@@ -144,6 +152,9 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 	for _, result := range []string{"ok", "error"} {
 		m.backups.WithLabelValues(result) // shows 0
 	}
+	for _, work := range []string{snapshotWork, garbageWork, pruneWork, keysWork} {
+		m.background.WithLabelValues(work) // shows 0, or nobody would see the first failure
+	}
 	if r != nil {
 		r.MustRegister(m.recovery, m.watchers, m.failOver, m.snapshotSeconds, m.pruneSeconds, m.pruned, m.background, m.backups,
 			m.garbageObjects, m.garbageBytes, m.garbageSeconds, m.garbageCollected, m.garbageLeft, m.snapshotBytes)
@@ -151,53 +162,4 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		registerState(r, s)
 	}
 	return m
-}
-
-// registerState adds what can be asked of a store at any time.
-func registerState(r prometheus.Registerer, s *Store) {
-	gauge := func(name, help string, value func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricsPrefix + name, Help: help}, value))
-	}
-	flag := func(b bool) float64 {
-		if b {
-			return 1
-		}
-		return 0
-	}
-	gauge("leader", "1 while this process leads.", func() float64 { return flag(s.Leadership().Err() == nil) })
-	gauge("recovered", "1 once the end of the log was reached.", func() float64 { return flag(s.Status().Recovered) })
-	gauge("problem", "1 while something keeps this process from going on; the status says what.", func() float64 { return flag(s.problem() != nil) })
-	gauge("last_backup_timestamp_seconds", "When this process last made a backup, in seconds since 1970; 0 if never.", func() float64 {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if last := s.progress.backups.made; !last.IsZero() {
-			return float64(last.UnixMilli()) / 1000
-		}
-		return 0
-	})
-	gauge("last_rehearsal_timestamp_seconds", "When the last rehearsed restore that succeeded in this process began, in seconds since 1970; 0 if none has.", func() float64 {
-		if last := s.Status().LastRehearsed; last != nil {
-			return float64(last.UnixMilli()) / 1000
-		}
-		return 0
-	})
-	gauge("last_snapshot_timestamp_seconds", "When the last snapshot was made, in seconds since 1970, on the leader; 0 on others.", func() float64 {
-		if last := s.Status().LastSnapshot; last != nil {
-			return float64(last.Made.UnixMilli()) / 1000
-		}
-		return 0
-	})
-	gauge("replay_estimate_seconds", "Estimate of how long a recovery would read the log behind the newest snapshot, in seconds, on the leader; 0 on others.",
-		func() float64 { return s.Status().ReplaySeconds })
-	gauge("unsnapshotted_transactions", "Transactions since the last snapshot, on the leader; 0 on others (Aurora: scheduler_log_un_snapshotted_transactions).", func() float64 {
-		status := s.Status()
-		if status.Role != Leader {
-			return 0
-		}
-		if status.LastSnapshot == nil {
-			return float64(status.Transaction)
-		}
-		return float64(status.Transaction) - float64(status.LastSnapshot.Transaction)
-	})
-	gauge("unposted_transactions", "Transactions whose events the event sink has yet to be told.", func() float64 { return float64(s.unposted()) })
 }

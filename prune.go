@@ -52,14 +52,14 @@ func (s *Store) pruneHistory(ctx context.Context) {
 			return
 		}
 		if err != nil {
-			s.metrics.failed("prune")
-			s.logger.Error("pruning job updates failed", "again in", h.Every, "error", err)
+			s.metrics.failed(pruneWork)
+			s.logger.Error("pruning job updates failed", "retry_in", h.Every, "error", err)
 			continue
 		}
 		s.metrics.pruneSeconds.Observe(time.Since(start).Seconds())
 		s.metrics.pruned.Add(float64(n))
 		if n > 0 {
-			s.logger.Info("pruned job updates", "removed", n, "took", time.Since(start))
+			s.logger.Info("pruned job updates", "job_updates", n, "took", time.Since(start))
 		}
 	}
 }

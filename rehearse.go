@@ -107,7 +107,7 @@ func (s *Store) warnUnproved(every time.Duration) {
 	}
 	s.mu.Unlock()
 	if warn && s.ctx.Err() == nil {
-		s.logger.Warn("no rehearsed restore has succeeded for long: that this store can be restored is not proved", "for", since.Round(time.Second))
+		s.logger.Warn("no rehearsed restore has succeeded for long: that this store can be restored is not proved", "age", since.Round(time.Second))
 	}
 }
 
@@ -265,6 +265,8 @@ func describe(d storage.Difference) string {
 	return fmt.Sprintf("%s %s: %s", d.Kind, d.Key, how)
 }
 
+func (r *Rehearsal) took() time.Duration { return time.Duration(r.Seconds * float64(time.Second)) }
+
 func (r *Rehearsal) differs(row string) {
 	if r.Differences++; r.Differences <= rehearsedRows {
 		r.Rows = append(r.Rows, row)
@@ -307,7 +309,7 @@ func (s *Store) noteRehearsal(r *Rehearsal, err error) {
 	}
 	s.mu.Unlock()
 	s.metrics.rehearsals.note(r)
-	fields := []any{"transaction", r.Transaction, "position", r.Position, "seconds", r.Seconds, "entries", r.Entries, "bytes", r.Bytes}
+	fields := []any{"transaction", r.Transaction, "position", r.Position, "took", r.took(), "entries", r.Entries, "bytes", r.Bytes}
 	switch r.Result {
 	case RehearsalOK:
 		s.logger.Info("rehearsed a restore: the state is the same", fields...)

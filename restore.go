@@ -108,7 +108,7 @@ func (s *Store) restore(ctx context.Context, c *durability.Checkpoint, keys iter
 	}
 	<-leadership.Done() // this process must not answer with the old state any more
 	if err == nil {
-		s.logger.Info("the state was replaced", "transaction", commit.Transaction, "state", string(m.Folder()),
+		s.logger.Info("the state was replaced", "transaction", commit.Transaction, "folder", string(m.Folder()),
 			"records", m.Records, "bytes", m.Bytes(), "took", time.Since(start), "reason", r.Reason)
 	}
 	return commit, err

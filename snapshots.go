@@ -46,8 +46,8 @@ func (s *Store) makeSnapshots(ctx context.Context, writer *blob.Writer) {
 		case ctx.Err() != nil:
 			return
 		case err != nil: // it leaves parts behind: not again at once
-			s.metrics.failed("snapshot")
-			s.logger.Error("snapshot failed, the log keeps everything", "again in", pause, "error", err)
+			s.metrics.failed(snapshotWork)
+			s.logger.Error("snapshot failed, the log keeps everything", "retry_in", pause, "error", err)
 			notBefore, pause = time.Now().Add(pause), min(2*pause, maxSnapshotPause)
 		case made:
 			pause = minSnapshotPause

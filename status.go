@@ -29,6 +29,7 @@ var errNeverLed = errors.New("this process has not led yet")
 type progress struct {
 	role       Role
 	lease      *lease.Lease // of a leader
+	led        time.Time    // since when, of a leader
 	writer     *blob.Writer // of a leader
 	leadership context.Context
 	lost       context.CancelCauseFunc
@@ -62,7 +63,7 @@ func (s *Store) Leadership() context.Context {
 func (s *Store) leading(l *lease.Lease, writer *blob.Writer) {
 	s.mu.Lock()
 	p := &s.progress
-	p.role, p.lease, p.writer, p.problem, p.noLease = Leader, l, writer, nil, nil
+	p.role, p.lease, p.led, p.writer, p.problem, p.noLease = Leader, l, time.Now(), writer, nil, nil
 	p.seeLeader(nil)
 	p.leadership, p.lost = context.WithCancelCause(context.Background())
 	s.mu.Unlock()
@@ -72,7 +73,7 @@ func (s *Store) leading(l *lease.Lease, writer *blob.Writer) {
 func (s *Store) following(cause error) {
 	s.mu.Lock()
 	p := &s.progress
-	p.role, p.lease, p.writer = Follower, nil, nil
+	p.role, p.lease, p.led, p.writer = Follower, nil, time.Time{}, nil
 	p.snapshot, p.garbage = nil, garbageProgress{} // another process makes the next
 	p.lost(cause)
 	s.mu.Unlock()
@@ -97,7 +98,7 @@ func (s *Store) trouble(doing string, err error) {
 	s.mu.Lock()
 	s.progress.problem = err
 	s.mu.Unlock()
-	s.logger.Error("can't go on "+doing, "error", err, "lasting", lasting(err))
+	s.logger.Error("can't go on", "doing", doing, "error", err, "lasting", lasting(err))
 }
 
 // cantContend notes why this process can't contend for the lease.

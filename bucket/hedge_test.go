@@ -366,6 +366,7 @@ scheduler_store_bucket_hedges_total{operation="get"} 1
 # HELP scheduler_store_bucket_hedges_won_total Requests to the bucket that were sent once more and answered by that, by operation (get, create).
 # TYPE scheduler_store_bucket_hedges_won_total counter
 scheduler_store_bucket_hedges_won_total{operation="create"} 1
+scheduler_store_bucket_hedges_won_total{operation="get"} 0
 # HELP scheduler_store_bucket_requests_total Requests to the bucket by operation (get, create, replace, list, delete), object (cell, lease, log, snapshot, restore, backup, key, other) and result (ok, not_found, exists, changed, denied, cancelled, error). Retries of one request count once here (Aurora: scheduler_log_native_*_failures).
 # TYPE scheduler_store_bucket_requests_total counter
 scheduler_store_bucket_requests_total{object="other",operation="create",result="cancelled"} 1

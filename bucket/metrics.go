@@ -53,6 +53,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}, []string{"operation"})),
 		usage: newUsage(),
 	}
+	for _, op := range []Operation{OpGet, OpCreate} { // the two that are hedged
+		m.hedges.WithLabelValues(string(op)) // shows 0
+		m.hedgesWon.WithLabelValues(string(op))
+	}
 	return m
 }
 

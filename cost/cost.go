@@ -49,7 +49,10 @@ const (
 // causes are all that requests are for, in the order of every list.
 var causes = []Cause{LogWrites, LeaseRenewals, LeaseWatching, Following, EndChecks, Snapshots, Backups, Other}
 
-// Causes are all, in the order of every list.
+// RequestCauses are all that requests are for, in the order of every list.
+func RequestCauses() []Cause { return slices.Clone(causes) }
+
+// Causes are these and Storage, in the order of every list.
 func Causes() []Cause { return append(slices.Clone(causes), Storage) }
 
 func causeOf(op bucket.Operation, object bucket.ObjectKind) Cause {

@@ -57,6 +57,9 @@ func (r Report) Plus(o Report) Report {
 	return newReport(r.Prices, r.Seconds, lines)
 }
 
+// Of is what a cause cost, in dollars.
+func (r Report) Of(c Cause) float64 { return of(r.Causes, c) }
+
 // At is the same report by other prices.
 func (r Report) At(p Prices) Report {
 	all := byCause{}

@@ -17,17 +17,19 @@ func logQuery(logger *slog.Logger) func(q *api.TaskQuery, took time.Duration, ta
 		return nil
 	}
 	return func(q *api.TaskQuery, took time.Duration, tasks int) {
-		level, message := slog.LevelDebug, "task query"
-		if took > storage.SlowQuery {
-			level, message = slog.LevelInfo, "slow task query"
-		}
-		if !logger.Enabled(context.Background(), level) {
+		slow := took > storage.SlowQuery
+		if !slow && !logger.Enabled(context.Background(), slog.LevelDebug) {
 			return
 		}
 		text, err := schema.ToJSON(q)
 		if err != nil { // strings that are not UTF-8
 			text = []byte(err.Error())
 		}
-		logger.Log(context.Background(), level, message, "took", took, "tasks", tasks, "query", string(text))
+		fields := []any{"took", took, "tasks", tasks, "query", string(text)}
+		if slow {
+			logger.Info("slow task query", fields...)
+		} else {
+			logger.Debug("task query", fields...)
+		}
 	}
 }

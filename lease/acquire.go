@@ -92,6 +92,7 @@ func Acquire(ctx context.Context, b *bucket.Bucket, holder persistence.WriterID,
 		return nil, err
 	}
 	c := &contender{bucket: b, holder: holder, minEpoch: minEpoch, options: o, metrics: newMetrics(o.Registerer), jitter: newJitter(holder)}
+	c.metrics.ttl.Set(o.TTL.Seconds())
 	for {
 		l, wait, err := c.try(ctx)
 		if l != nil {
@@ -210,7 +211,7 @@ func (c *contender) look(ctx context.Context) error {
 	c.seen, c.phase = s, phase{before: before, shown: sent, seen: c.clock().Now(), period: s.TTL / 3}
 	c.metrics.epoch.Set(float64(s.Epoch))
 	if news {
-		c.options.Logger.Info("lease seen", "state", s.State.String(), "url", s.URL, "ttl", s.TTL)
+		c.options.Logger.Info("lease seen", "lease", s.State.String(), "url", s.URL, "ttl", s.TTL)
 		if c.options.Observe != nil {
 			c.options.Observe(s.State)
 		}

@@ -13,6 +13,7 @@ type metrics struct {
 	losses       prometheus.Counter
 	renewals     *prometheus.CounterVec
 	slack        prometheus.Histogram
+	ttl          prometheus.Gauge
 }
 
 // The results of a renewal.
@@ -25,7 +26,7 @@ const (
 // newMetrics registers the metrics, or finds those that an earlier lease of the
 // same process registered.
 func newMetrics(r prometheus.Registerer) *metrics {
-	return &metrics{
+	m := &metrics{
 		held: collector.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "scheduler_store_lease_held",
 			Help: "1 while this process holds the lease, else 0.",
@@ -49,7 +50,15 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		slack: collector.Register(r, prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "scheduler_store_lease_renewal_slack_ratio",
 			Help:    "How much of the time to the deadline was left when a renewal was confirmed: near 0 the lease is nearly lost.",
-			Buckets: prometheus.LinearBuckets(0.1, 0.1, 9),
+			Buckets: []float64{0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9}, // LinearBuckets gives 0.30000000000000004
+		})),
+		ttl: collector.Register(r, prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "scheduler_store_lease_ttl_seconds",
+			Help: "How long a leader of this process may go without a renewal, as the process was told, in seconds.",
 		})),
 	}
+	for _, result := range []string{renewalOK, renewalChanged, renewalError} {
+		m.renewals.WithLabelValues(result) // shows 0
+	}
+	return m
 }

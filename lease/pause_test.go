@@ -138,7 +138,7 @@ func TestMetrics(t *testing.T) {
 				t.Errorf("%v losses", n)
 			}
 		}
-		if n, err := testutil.GatherAndCount(r); err != nil || n != 7 {
+		if n, err := testutil.GatherAndCount(r); err != nil || n != 9 {
 			t.Errorf("%d metrics, %v", n, err)
 		}
 		if problems, err := testutil.GatherAndLint(r); err != nil || len(problems) != 0 {

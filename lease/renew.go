@@ -235,7 +235,7 @@ func (l *Lease) markReleased(ctx context.Context) error {
 		if now.Holder == l.state.Holder {
 			l.options.Logger.Info("lease released", "epoch", l.state.Epoch)
 		} else {
-			l.options.Logger.Info("the lease to be released was another's already", "epoch", l.state.Epoch, "of", now.Epoch)
+			l.options.Logger.Info("the lease to be released was another's already", "epoch", l.state.Epoch, "newest", now.Epoch)
 		}
 		return nil
 	}

@@ -6,8 +6,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"github.com/scheduler-store/scheduler-store/bucket"
 )
 
 // auroraNames are those of Aurora's metrics that have a counterpart here, as far as
@@ -44,6 +42,7 @@ var auroraNames = map[string]string{
 	"scheduler_log_native_append":               "scheduler_store_bucket_request_seconds",
 	"scheduler_log_native_truncate_before":      "scheduler_store_bucket_request_seconds",
 	"scheduler_log_native_*_failures":           "scheduler_store_bucket_requests_total",
+	"scheduler_log_native_*_timeouts":           "scheduler_store_bucket_retries_total",
 	"scheduler_log_bytes_read":                  "scheduler_store_bucket_bytes_total",
 	"scheduler_log_bytes_written":               "scheduler_store_log_bytes_written_total",
 	"scheduler_log_entries_written":             "scheduler_store_log_entries_written_total",
@@ -71,7 +70,8 @@ var auroraNames = map[string]string{
 // described collects the names and help texts of what is registered, used or not.
 type described struct {
 	prometheus.Registerer
-	help map[string]string
+	help   map[string]string
+	labels map[string][]string
 }
 
 func (d described) Register(c prometheus.Collector) error {
@@ -82,8 +82,19 @@ func (d described) Register(c prometheus.Collector) error {
 		text := desc.String() // Desc{fqName: "…", help: "…", …
 		_, text, _ = strings.Cut(text, `fqName: "`)
 		name, text, _ := strings.Cut(text, `", help: "`)
-		help, _, _ := strings.Cut(text, `", `)
+		help, text, _ := strings.Cut(text, `", `)
 		d.help[name] = help
+		_, text, _ = strings.Cut(text, "constLabels: {")
+		constant, variable, _ := strings.Cut(text, "}, variableLabels: {")
+		d.labels[name] = nil
+		for label := range strings.SplitSeq(constant, ",") {
+			if label, _, ok := strings.Cut(label, "="); ok {
+				d.labels[name] = append(d.labels[name], label)
+			}
+		}
+		if variable = strings.TrimSuffix(variable, "}}"); variable != "" {
+			d.labels[name] = append(d.labels[name], strings.Split(variable, ",")...)
+		}
 	}
 	return d.Registerer.Register(c)
 }
@@ -97,12 +108,7 @@ func (d described) MustRegister(all ...prometheus.Collector) {
 }
 
 func TestMetricsNameTheirForerunners(t *testing.T) {
-	registry := prometheus.NewRegistry()
-	d := described{registry, map[string]string{}}
-	c := newCell(t)
-	_ = bucket.New(c.mem, "mem://metrics", "", bucket.Options{Registerer: d})
-	h := c.leader("one", Options{Registerer: d})
-	h.commit(save("a"))
+	d, registry := allMetrics(t)
 	for old, name := range auroraNames {
 		_, names, _ := strings.Cut(d.help[name], "(Aurora: ")
 		names, rest, _ := strings.Cut(names, ")")

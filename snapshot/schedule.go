@@ -16,14 +16,14 @@ type Schedule struct {
 // Due tells whether a snapshot is due, by the age of the last one and by how long a
 // recovery would read the log since. Without new transactions none is.
 func (s Schedule) Due(age time.Duration, transactions int, replay time.Duration) bool {
-	s = s.withDefaults()
+	s = s.WithDefaults()
 	return transactions > 0 && (age >= s.Every || replay >= s.Replay/2)
 }
 
 // Interval is the time between two snapshots of a log that gets so many entries and
 // bytes a second; 0 means never, as it gets none.
 func (s Schedule) Interval(entriesPerSecond, bytesPerSecond float64) time.Duration {
-	s = s.withDefaults()
+	s = s.WithDefaults()
 	if entriesPerSecond <= 0 {
 		return 0
 	}
@@ -32,7 +32,8 @@ func (s Schedule) Interval(entriesPerSecond, bytesPerSecond float64) time.Durati
 	return time.Duration(max(min(s.Every.Seconds(), byReplay), next) * float64(time.Second))
 }
 
-func (s Schedule) withDefaults() Schedule {
+// WithDefaults is the same with its defaults in it.
+func (s Schedule) WithDefaults() Schedule {
 	if s.Every <= 0 {
 		s.Every = time.Hour
 	}

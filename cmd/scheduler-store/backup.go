@@ -96,7 +96,7 @@ func (c *command) createBackup(ctx context.Context, place backupPlace, name, rea
 	}
 	to := log.Bucket()
 	if place != "" {
-		if to, err = place.open(ctx, false); err != nil {
+		if to, err = place.open(ctx, bucketurl.Options{}); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, to.Close()) }()
@@ -120,12 +120,12 @@ func (p backupPlace) url() (string, error) { return bucketURL("--backups", strin
 
 // open opens the bucket, and makes a directory where there is none.
 // open opens it. Whoever can do without for a while leaves it unchecked.
-func (p backupPlace) open(ctx context.Context, unchecked bool) (*bucket.Bucket, error) {
+func (p backupPlace) open(ctx context.Context, o bucketurl.Options) (*bucket.Bucket, error) {
 	at, err := p.url()
 	if err != nil {
 		return nil, err
 	}
-	b, err := bucketurl.Open(ctx, at, bucketurl.Options{Unchecked: unchecked})
+	b, err := bucketurl.Open(ctx, at, o)
 	if err != nil {
 		return nil, fmt.Errorf("--backups: %w", err)
 	}

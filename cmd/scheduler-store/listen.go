@@ -32,9 +32,10 @@ func (a *access) addFlags(flags *pflag.FlagSet) {
 
 // accessSettings are what the files of an access say.
 type accessSettings struct {
-	tokens  []string
-	tls     *tls.Config // nil for plain HTTP
-	warning string
+	tokens []string
+	tls    *tls.Config // nil for plain HTTP
+	// plainTokens tells that tokens are sent over plain HTTP.
+	plainTokens bool
 }
 
 // load reads the files.
@@ -56,9 +57,7 @@ func (a *access) load() (*accessSettings, error) {
 		}
 	}
 	if a.tlsCert == "" {
-		if len(s.tokens) > 0 {
-			s.warning = "tokens are sent over plain HTTP: anybody on the way can read them; --tls-cert and --tls-key help"
-		}
+		s.plainTokens = len(s.tokens) > 0
 		return s, nil
 	}
 	certificate, err := tls.LoadX509KeyPair(a.tlsCert, a.tlsKey)

@@ -14,6 +14,7 @@ import (
 
 	schedulerstore "github.com/scheduler-store/scheduler-store"
 	"github.com/scheduler-store/scheduler-store/backup"
+	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
 	"github.com/scheduler-store/scheduler-store/durability"
 	"github.com/scheduler-store/scheduler-store/persistence"
 	"github.com/scheduler-store/scheduler-store/snapshot"
@@ -171,7 +172,7 @@ func (c *command) backupFile(ctx context.Context, f *restoreFlags) (_ *backup.In
 	defer func() { err = errors.Join(err, log.Bucket().Close()) }()
 	to := log.Bucket()
 	if f.place != "" {
-		if to, err = f.place.open(ctx, false); err != nil {
+		if to, err = f.place.open(ctx, bucketurl.Options{}); err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, to.Close()) }()

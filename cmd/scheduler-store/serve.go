@@ -17,6 +17,7 @@ import (
 	schedulerstore "github.com/scheduler-store/scheduler-store"
 	"github.com/scheduler-store/scheduler-store/backup"
 	"github.com/scheduler-store/scheduler-store/bucket"
+	"github.com/scheduler-store/scheduler-store/bucket/bucketurl"
 	"github.com/scheduler-store/scheduler-store/lease"
 	"github.com/scheduler-store/scheduler-store/persistence/blob"
 	"github.com/scheduler-store/scheduler-store/server"
@@ -187,11 +188,17 @@ func (c *command) serve(ctx context.Context, f serveFlags) (err error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	options := schedulerstore.Options{Lease: lease.Options{TTL: f.leaseTTL, Host: f.host, URL: f.advertise}, Snapshots: f.snapshots, Retention: f.retention.retention(), GarbageEvery: f.gcEvery,
 		Backups: f.backups, Rehearse: f.rehearse, History: f.history, Tiers: tiers, Log: f.log, Logger: d.logger, Registerer: registry}
+	traces, sendTraces, err := tracing(ctx, d.logger, f.host)
+	if err != nil {
+		return err
+	}
+	defer sendTraces()
+	options.TracerProvider = traces
 	if options.Key, err = c.openKey(ctx); err != nil {
 		return err
 	}
 	if f.backupPlace != "" {
-		if options.BackupBucket, err = f.backupPlace.open(ctx, true); err != nil {
+		if options.BackupBucket, err = f.backupPlace.open(ctx, bucketurl.Options{Registerer: registry, Unchecked: true}); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, options.BackupBucket.Close()) }() // after the store
@@ -204,8 +211,8 @@ func (c *command) serve(ctx context.Context, f serveFlags) (err error) {
 		Logger: d.logger, Registerer: registry, Gatherer: registry}))
 	d.http.TLSConfig = settings.tls
 	d.http.ErrorLog = slog.NewLogLogger(d.logger.Handler(), slog.LevelDebug) // what clients do wrong
-	if settings.warning != "" {
-		d.logger.Warn(settings.warning)
+	if settings.plainTokens {
+		d.logger.Warn("tokens are sent over plain HTTP: anybody on the way can read them; --tls-cert and --tls-key help")
 	}
 	if err := c.printListening(own); err != nil {
 		return errors.Join(err, d.store.Close(ctx))
@@ -325,7 +332,7 @@ func (d *daemon) campaign(ctx context.Context) {
 		}
 		wait := pause
 		if err != nil {
-			d.logger.Error("can't lead; trying again", "in", wait, "error", err)
+			d.logger.Error("can't lead; trying again", "retry_in", wait, "error", err)
 			pause = min(2*pause, maxCampaignPause)
 		}
 		select {

@@ -8,5 +8,8 @@ import (
 // endWithThread has the kernel kill the process when the thread that starts it
 // ends: not even a test that panics leaves a server behind.
 func endWithThread(command *exec.Cmd) {
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if command.SysProcAttr == nil {
+		command.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	command.SysProcAttr.Pdeathsig = syscall.SIGKILL
 }

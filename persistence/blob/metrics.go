@@ -60,7 +60,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Help: "Transactions in an entry.", Buckets: prometheus.ExponentialBuckets(1, 4, 8)}),
 		uploads:     gauge("uploads", "Entries on their way to the bucket."),
 		queueBytes:  gauge("queue_bytes", "Bytes of transactions that wait to be sent."),
-		position:    gauge("position", "Position of the newest entry that is applied."),
+		position:    gauge("position", "Position of the newest entry that is applied; -1 before the first."),
 		transaction: gauge("transaction", "Number of the newest transaction that is applied."),
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: ns + "writers_ended_total",
 			Help: "Writers that ended, by reason (stopped, deposed, restored, failed)."}, []string{"reason"}),
@@ -68,6 +68,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		secondsLeft:  gauge("recovery_seconds_left", "Estimated time until a recovery reaches the end of the log as far as that is known, in seconds; 0 when it has, or when nothing is known."),
 		lagPositions: gauge("lag_positions", "Entries that the reader knows to exist and has not applied."),
 		damaged:      counter("damaged_objects_total", "Times a damaged or missing object was found (Aurora: scheduler_log_bad_frames_read)."),
+	}
+	for _, reason := range endReasons {
+		m.ended.WithLabelValues(reason) // shows 0
 	}
 	if r != nil {
 		r.MustRegister(m.entriesWritten, m.recordsWritten, m.bytesWritten, m.entriesRead, m.recordsRead, m.commitSeconds,

@@ -65,6 +65,9 @@ func tell(records []pending, err error) {
 	}
 }
 
+// endReasons are all that endReason returns.
+var endReasons = []string{"stopped", "deposed", "restored", "failed"}
+
 func endReason(shutOut persistence.Position, cause error) string {
 	switch {
 	case errors.Is(cause, ErrStopped):

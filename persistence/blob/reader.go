@@ -197,8 +197,13 @@ func (r *Reader) advance(after persistence.Point, size int64) {
 	r.bytes += size
 	r.trail = append(r.trail, passed{after.Hash, r.bytes})
 	r.noteBacklog()
-	r.log.metrics.position.Set(float64(after.Next) - 1)
-	r.log.metrics.transaction.Set(float64(after.Transaction))
+	r.noteAt()
+}
+
+// noteAt tells the metrics where the reader stands.
+func (r *Reader) noteAt() {
+	r.log.metrics.position.Set(float64(r.at.Next) - 1)
+	r.log.metrics.transaction.Set(float64(r.at.Transaction))
 }
 
 // begin loads the newest snapshot that can be read, or starts at the origin. A
@@ -277,6 +282,7 @@ func (r *Reader) start(at persistence.Point, base *snapshot.Name) {
 		r.stretch.epoch = at.Epoch
 	}
 	r.noteBacklog()
+	r.noteAt()
 	r.consumer.Loaded(at)
 	r.startProgress()
 }

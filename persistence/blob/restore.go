@@ -129,7 +129,7 @@ func (r *Reader) loadRestore(ctx context.Context, e *Entry) error {
 		return nil // it was long ago
 	}
 	r.bytes += m.Bytes()
-	r.log.options.Logger.Info("the state was restored", "transaction", e.First, "state", string(e.Restore.Folder), "reason", e.Restore.Reason)
+	r.log.options.Logger.Info("the state was restored", "transaction", e.First, "folder", string(e.Restore.Folder), "reason", e.Restore.Reason)
 	return nil
 }
 
