@@ -132,13 +132,19 @@ func (p backupPlace) open(ctx context.Context, o bucketurl.Options) (*bucket.Buc
 	return b, nil
 }
 
-// withBackups calls use with the backups there are. No store is needed for those in a
-// bucket of their own.
-func (c *command) withBackups(ctx context.Context, place backupPlace, use func(*backup.Backups) error) (err error) {
+// withBackups calls use with the backups there are, to look at them and remove them. No
+// store is needed for those in a bucket of their own.
+func (c *command) withBackups(ctx context.Context, place backupPlace, use func(*backup.Backups) error) error {
 	codec, err := packed.NewCodec(runtime.GOMAXPROCS(0))
 	if err != nil {
 		return err
 	}
+	return c.withBackupsBy(ctx, place, codec, use)
+}
+
+// withBackupsBy is withBackups for use that reads what is in them: for encrypted ones that
+// takes a codec with keys.
+func (c *command) withBackupsBy(ctx context.Context, place backupPlace, codec *packed.Codec, use func(*backup.Backups) error) (err error) {
 	flag, value := "--store", c.store
 	if place != "" {
 		flag, value = "--backups", string(place)

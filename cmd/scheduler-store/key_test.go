@@ -70,6 +70,22 @@ func TestKeyCommands(t *testing.T) {
 	}
 }
 
+// The store is lost: its encrypted backups, in another bucket, become the state of a new
+// one, which has the same keeper and a data key of its own.
+func TestEncryptedBackupIsRestoredIntoANewStore(t *testing.T) {
+	lost, kept, fresh, file := newDirectory(t), newDirectory(t), newDirectory(t), filepath.Join(t.TempDir(), "key")
+	program(t, "key", "generate", file).wants(exitOK)
+	t.Setenv("SCHEDULER_STORE_KEY", "file://"+file)
+	programWith(t, saveTask("a"), "--store", lost, "apply", "-").wants(exitOK)
+	program(t, "--store", lost, "backup", "create", "b", "--backups", kept).wants(exitOK)
+	if err := os.RemoveAll(lost); err != nil {
+		t.Fatal(err)
+	}
+	programWith(t, "", "--store", fresh, "apply", "-").wants(exitOK)
+	program(t, "--store", fresh, "restore", "--backup", "b", "--backups", kept).wants(exitOK).prints("restored: ")
+	program(t, "--store", fresh, "state", "tasks").wants(exitOK).prints("a")
+}
+
 // The data key that seals is lost: no other is made, which would get its number.
 func TestKeyRotateWhenTheNewestIsLost(t *testing.T) {
 	directory, file := newDirectory(t), filepath.Join(t.TempDir(), "key")

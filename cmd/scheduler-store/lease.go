@@ -45,6 +45,10 @@ func (c *command) leaseCommand() *cobra.Command {
 	}, c.leaseShowCommand(), c.leaseBreakCommand())
 }
 
+// noLease is said where there is no lease.json. Who looks at that object alone can't tell
+// which of the two it is.
+const noLease = "nobody has led this store yet, or lease.json was deleted; whoever campaigns next makes it"
+
 func (c *command) leaseShowCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
@@ -57,7 +61,7 @@ takes it when it has seen no renewal for one TTL.`,
 			state, err := c.readLease(cmd.Context())
 			switch {
 			case errors.Is(err, bucket.ErrNotExist):
-				return c.printLease(&leaseView{State: "absent"}, "there is no lease: nobody has led this store yet")
+				return c.printLease(&leaseView{State: "absent"}, "there is no lease: "+noLease)
 			case errors.Is(err, blob.ErrNoCell):
 				return c.printLease(&leaseView{State: "absent"}, "there is no lease, and no store at that place")
 			case err != nil:
@@ -140,7 +144,7 @@ func (c *command) breakLease(ctx context.Context) error {
 	err = errors.Join(err, b.Close())
 	switch {
 	case errors.Is(err, bucket.ErrNotExist):
-		return fmt.Errorf("there is no lease to break: nobody has led this store yet: %w", err)
+		return fmt.Errorf("there is no lease to break: %s: %w", noLease, err)
 	case err != nil:
 		return err
 	case before.Released:

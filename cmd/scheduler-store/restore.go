@@ -118,7 +118,7 @@ func (c *command) restoreAlone(ctx context.Context, store *schedulerstore.Store,
 	case f.backup != "" && f.place == "":
 		return store.RestoreBackup(ctx, store.Backups(), f.backup, f.reason)
 	case f.backup != "":
-		err := c.withBackups(ctx, f.place, func(b *backup.Backups) (err error) {
+		err := c.withBackupsBy(ctx, f.place, store.Log().Codec(), func(b *backup.Backups) (err error) {
 			commit, err = store.RestoreBackup(ctx, b, f.backup, f.reason)
 			return err
 		})
