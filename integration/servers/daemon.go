@@ -52,8 +52,14 @@ type Daemon struct {
 // StartDaemon starts a daemon on a store and waits until it listens.
 func StartDaemon(t testing.TB, store string, args ...string) *Daemon {
 	t.Helper()
+	return StartServing(t, exec.Command(Binary(t), append([]string{"serve", "--store", store, "--listen", "127.0.0.1:0"}, args...)...))
+}
+
+// StartServing starts a command that becomes a daemon, as 'exec scheduler-store serve' in
+// a shell does, and waits until it listens.
+func StartServing(t testing.TB, c *exec.Cmd) *Daemon {
+	t.Helper()
 	d := &Daemon{log: &lockedBuffer{}}
-	c := exec.Command(Binary(t), append([]string{"serve", "--store", store, "--listen", "127.0.0.1:0"}, args...)...)
 	c.Stderr = d.log
 	stdout, err := c.StdoutPipe()
 	if err != nil {
