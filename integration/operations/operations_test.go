@@ -1,7 +1,9 @@
 package operations
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"net/http"
 	"strings"
 	"testing"
@@ -77,9 +79,28 @@ func cost(o *operator) {
 	}
 }
 
+// A newer version leads, and then there is only this one, which can't read all of it.
 func whatABinaryCanRead(o *operator) {
-	o.saves(o.leader(), "a")
+	leader := o.leader()
+	old := o.standby()
+	o.saves(leader, "a")
 	o.says(o.types(), "scheduler-store ", "problems          0", "tasks         1")
+
+	old.WaitFor("/v1/tasks/a", http.StatusOK)
+	old.Signal(stop)
+	o.ends(leader)
+	newer := o.object(entry("1"))
+	binary.BigEndian.PutUint16(newer[8:], 99) // its version, and then the checksum of its header
+	binary.BigEndian.PutUint32(newer[148:], crc32.Checksum(newer[:148], crc32.MakeTable(crc32.Castagnoli)))
+	o.puts(entry("2"), newer)
+	old.Signal(goOn)
+	old.WaitFor("/healthz", http.StatusServiceUnavailable)
+	old.WaitFor("/v1/tasks/a", http.StatusOK)
+	o.until("it does not say why", func() bool {
+		return strings.Contains(old.Log(), "can't go on ") && strings.Contains(old.Log(), entry("2")+": made by a newer version: entry format 99")
+	})
+	o.again(1)
+	o.says(o.fails(), entry("2")+": made by a newer version")
 }
 
 func upgrade(o *operator) {
@@ -154,15 +175,17 @@ func leaseIsDeleted(o *operator) {
 	standby.Signal(goOn)
 	o.until("nobody leads", func() bool { return leads(d) || leads(standby) })
 	o.says(o.types(), "problems          0")
-	for _, d := range []*servers.Daemon{d, standby} {
-		if leads(d) {
-			o.saves(d, "c")
-			break
+	o.until("no daemon takes a write any more", func() bool {
+		for _, d := range []*servers.Daemon{d, standby} {
+			switch status, body, err := o.tries(d, "c"); {
+			case err == nil && status == http.StatusOK:
+				return true
+			case err != nil || !strings.Contains(body, `"not committed"`):
+				o.Fatal(status, body, err)
+			}
 		}
-	}
-	if len(o.acked) != 3 {
-		o.Error("nobody leads any more")
-	}
+		return false
+	})
 	o.holds(o.store)
 }
 

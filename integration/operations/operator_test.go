@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -165,25 +166,29 @@ func (o *operator) until(otherwise string, holds func() bool) {
 
 const oneTask = `{"ops":[{"saveTasks":{"tasks":[{"status":"PENDING","assignedTask":{"taskId":%q,"task":{"job":{"role":"www","environment":"prod","name":"hello"}}}}]}}]}`
 
-// saves has a daemon save tasks, each in a transaction and an entry of its own.
+// tries has a daemon save a task, in a transaction of its own, and tells its answer.
+func (o *operator) tries(d *servers.Daemon, id string) (status int, body string, err error) {
+	status, body, err = d.Do(http.MethodPost, "/v1/transactions", fmt.Appendf(nil, oneTask, id), nil)
+	if err == nil && status == http.StatusOK {
+		o.acked = append(o.acked, id)
+	}
+	return status, body, err
+}
+
+// saves has a daemon save tasks, one after another, so that each has an entry of its own.
 func (o *operator) saves(d *servers.Daemon, ids ...string) {
 	o.Helper()
 	for _, id := range ids {
-		status, body, err := d.Do(http.MethodPost, "/v1/transactions", fmt.Appendf(nil, oneTask, id), nil)
-		if err != nil || status != http.StatusOK {
+		if status, body, err := o.tries(d, id); err != nil || status != http.StatusOK {
 			o.Fatalf("save %s: %d %s %v", id, status, body, err)
 		}
-		o.acked = append(o.acked, id)
 	}
 }
 
-// ends ends a daemon by SIGTERM's way or another, and waits until it is gone.
+// ends ends a daemon by SIGTERM, and waits until it is gone.
 func (o *operator) ends(d *servers.Daemon) {
 	o.Helper()
-	o.set("PID", fmt.Sprint(d.Pid))
-	if _, stderr, status := o.run(`kill -TERM "$PID"`); status != 0 {
-		o.Fatal(stderr)
-	}
+	d.Signal(syscall.SIGTERM)
 	<-d.Ended()
 }
 
