@@ -18,8 +18,8 @@ import (
 	"github.com/scheduler-store/scheduler-store/integration/servers"
 )
 
-// operator goes through one section of the document: the next block is typed by type_,
-// fails or serve, in the order of the document.
+// operator goes through one section of the document: the next block is typed by types,
+// fails or serves, in the order of the document.
 type operator struct {
 	*testing.T
 	minio     *servers.MinIO
@@ -122,13 +122,13 @@ func (o *operator) start(script string) *servers.Daemon {
 // again goes back to a block that is typed more than once.
 func (o *operator) again(blocks int) { o.next -= blocks }
 
-// daemon starts a daemon that is there before the operator comes, and, if it is the first
-// one, waits until it leads.
+// daemon starts a daemon that is no part of what the operator types.
 func (o *operator) daemon(flags ...string) *servers.Daemon {
 	o.Helper()
 	return o.start(`scheduler-store serve --store "$STORE" --backups "$BACKUPS" ` + strings.Join(flags, " "))
 }
 
+// leader is daemon for the only one, which is to lead before anything else happens.
 func (o *operator) leader(flags ...string) *servers.Daemon {
 	o.Helper()
 	d := o.daemon(flags...)
