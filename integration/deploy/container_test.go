@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/x509"
 	"debug/elf"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io/fs"
@@ -146,9 +147,10 @@ func TestContainer(t *testing.T) {
 
 	tree := i.tree(t)
 	said, err := i.process(t, tree, nil, "version", "--output", "json").CombinedOutput()
-	if err != nil || !strings.Contains(string(said), `"version":"`+builtVersion+`","commit":"`+builtCommit+`","modified":false`) {
-		t.Errorf("version: %s %v", said, err)
+	if err != nil {
+		t.Fatalf("version: %s %v", said, err)
 	}
+	isOf(t, said, builtVersion, builtCommit)
 
 	// A volume, as the engine would mount it.
 	data := filepath.Join(tree, "data")
@@ -183,6 +185,18 @@ func TestContainer(t *testing.T) {
 	said, err = i.process(t, tree, nil, "lease", "show", "--store", "/data/cell").CombinedOutput()
 	if err != nil || !strings.Contains(string(said), "released") {
 		t.Errorf("after SIGTERM the lease is: %s %v", said, err)
+	}
+}
+
+// isOf makes sure of what a binary has said of itself.
+func isOf(t *testing.T, said []byte, version, commit string) {
+	t.Helper()
+	var of struct {
+		Version, Commit string
+		Modified        bool
+	}
+	if err := json.Unmarshal(said, &of); err != nil || of.Version != version || of.Commit != commit || of.Modified {
+		t.Errorf("it says of itself: %s (%v); want version %s of commit %s", said, err, version, commit)
 	}
 }
 
