@@ -107,7 +107,7 @@ func TestTraces(t *testing.T) {
 		}
 		attributes := map[string]string{}
 		for _, a := range write.Attributes() {
-			attributes[string(a.Key)] = a.Value.Emit()
+			attributes[string(a.Key)] = a.Value.String()
 		}
 		if attributes["scheduler_store.transaction"] != "2" || attributes["scheduler_store.epoch"] != "2" || attributes["scheduler_store.entry.transactions"] != "1" {
 			t.Errorf("the write has %v", attributes)
