@@ -26,13 +26,6 @@ func stores(t *testing.T, run func(t *testing.T, store string)) {
 	servers.Each(t, func(t *testing.T, url func(cell string) string) { run(t, url("one")) })
 }
 
-func minioStore(t *testing.T) string {
-	minio := servers.StartMinIO(t)
-	minio.UseCredentials(t)
-	minio.MakeBucket(t, "cells")
-	return minio.BucketURL("cells", "one")
-}
-
 const oneTask = `{"ops":[{"saveTasks":{"tasks":[{"status":"PENDING","assignedTask":{"taskId":%q,"task":{"job":{"role":"www","environment":"prod","name":"hello"}}}}]}}]}`
 
 func saveTask(d *servers.Daemon, id string) (int, string, error) {
