@@ -153,7 +153,7 @@ func entryIsLost(o *operator) {
 	d = o.daemon()
 	d.WaitFor("/healthz", http.StatusServiceUnavailable)
 	o.until("it does not say what is lost", func() bool { return strings.Contains(d.Log(), entry("4")+": missing") })
-	o.says(d.Log(), "can't go on ")
+	o.says(d.Log(), "can't go on")
 	o.puts(entry("4"), held) // from a copy of the bucket
 	d.WaitFor("/leaderz", http.StatusOK)
 	o.holds(o.store)

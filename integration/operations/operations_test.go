@@ -97,7 +97,7 @@ func whatABinaryCanRead(o *operator) {
 	old.WaitFor("/healthz", http.StatusServiceUnavailable)
 	old.WaitFor("/v1/tasks/a", http.StatusOK)
 	o.until("it does not say why", func() bool {
-		return strings.Contains(old.Log(), "can't go on ") && strings.Contains(old.Log(), entry("2")+": made by a newer version: entry format 99")
+		return strings.Contains(old.Log(), "can't go on") && strings.Contains(old.Log(), entry("2")+": made by a newer version: entry format 99")
 	})
 	o.again(1)
 	o.says(o.fails(), entry("2")+": made by a newer version")
