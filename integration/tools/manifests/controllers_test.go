@@ -91,6 +91,8 @@ var podResource = corev1.SchemeGroupVersion.WithResource("pods")
 
 // end tells a pod to end. As in Kubernetes it is there until it has.
 func (c *cluster) end(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	object, err := c.client.Tracker().Get(podResource, namespace, name)
 	if err != nil {
 		return err
@@ -101,8 +103,6 @@ func (c *cluster) end(name string) error {
 	}
 	now := metav1.Now()
 	pod.DeletionTimestamp = &now
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.ended++
 	if pod.UID == c.leader {
 		c.leaders++
@@ -137,6 +137,8 @@ func (c *cluster) runPods() {
 	for _, pod := range c.pods() {
 		if pod.DeletionTimestamp == nil {
 			pods = append(pods, pod)
+		} else if time.Since(pod.DeletionTimestamp.Time) < ending {
+			continue
 		} else if err := c.client.Tracker().Delete(podResource, namespace, pod.Name); err != nil {
 			c.t.Error(err)
 		}
@@ -148,24 +150,36 @@ func (c *cluster) runPods() {
 	leader := c.leader
 	c.mu.Unlock()
 	for _, pod := range pods {
-		ready := corev1.ConditionFalse
-		if !c.leaderOnly || pod.UID == leader {
-			ready = corev1.ConditionTrue
-		}
-		if len(pod.Status.Conditions) == 1 && pod.Status.Conditions[0].Status == ready {
-			continue
-		}
-		pod.Status.Phase = corev1.PodRunning
-		// Long ago: minReadySeconds are over.
-		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready, LastTransitionTime: metav1.NewTime(time.Now().Add(-time.Hour))}}
-		c.mu.Lock()
-		c.changed(&pod)
-		c.mu.Unlock()
-		if _, err := c.client.CoreV1().Pods(namespace).UpdateStatus(c.t.Context(), &pod, metav1.UpdateOptions{}); err == nil {
-			c.mu.Lock()
-			c.ready[pod.UID] = ready == corev1.ConditionTrue
-			c.mu.Unlock()
-		}
+		c.run(pod.Name, pod.UID, !c.leaderOnly || pod.UID == leader)
+	}
+}
+
+// ending is how long a pod takes to end: as in Kubernetes, until the controllers have heard
+// that it does. One that had not would end the next pod of that name.
+const ending = 300 * time.Millisecond
+
+// run has a pod run, and be ready or not, unless it was told to end meanwhile.
+func (c *cluster) run(name string, uid types.UID, isReady bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	object, err := c.client.Tracker().Get(podResource, namespace, name)
+	if err != nil {
+		return // it has ended
+	}
+	pod := object.(*corev1.Pod).DeepCopy()
+	ready := corev1.ConditionFalse
+	if isReady {
+		ready = corev1.ConditionTrue
+	}
+	if pod.UID != uid || pod.DeletionTimestamp != nil || len(pod.Status.Conditions) == 1 && pod.Status.Conditions[0].Status == ready {
+		return
+	}
+	pod.Status.Phase = corev1.PodRunning
+	// Long ago: minReadySeconds are over.
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready, LastTransitionTime: metav1.NewTime(time.Now().Add(-time.Hour))}}
+	c.changed(pod)
+	if err := c.client.Tracker().Update(podResource, pod, namespace); err == nil {
+		c.ready[uid] = isReady
 	}
 }
 
