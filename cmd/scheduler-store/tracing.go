@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ const tracesTimeout = 2 * time.Second
 // refused, so that nobody waits for traces in vain. The function it returns sends what is
 // left.
 func tracing(ctx context.Context, logger *slog.Logger, host string) (trace.TracerProvider, func(), error) {
-	endpoint := os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") + os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT")
+	endpoint := cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
 	exporter := os.Getenv("OTEL_TRACES_EXPORTER")
 	if endpoint == "" || exporter == "none" || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
 		return nil, func() {}, nil
@@ -37,8 +38,12 @@ func tracing(ctx context.Context, logger *slog.Logger, host string) (trace.Trace
 		return nil, nil, errors.New("OTEL_TRACES_EXPORTER: traces are sent by OTLP only; want otlp or none")
 	}
 	for _, variable := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
-		if protocol := os.Getenv(variable); protocol != "" && protocol != "http/protobuf" {
+		protocol := os.Getenv(variable)
+		if protocol != "" && protocol != "http/protobuf" {
 			return nil, nil, fmt.Errorf("%s: traces are sent as http/protobuf only, to port 4318 of a collector", variable)
+		}
+		if protocol != "" {
+			break // that of traces counts, whatever that of all signals is
 		}
 	}
 	client, err := otlptracehttp.New(ctx)

@@ -106,6 +106,15 @@ func TestTracingThatCantBeHad(t *testing.T) {
 			}
 		})
 	}
+	t.Run("another protocol for other signals", func(t *testing.T) {
+		t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+		t.Setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
+		p, end, err := tracing(t.Context(), nil, "host")
+		if p == nil || err != nil {
+			t.Fatal(p, err)
+		}
+		end()
+	})
 	for _, off := range [][2]string{{"OTEL_TRACES_EXPORTER", "none"}, {"OTEL_SDK_DISABLED", "TRUE"}, {"OTEL_EXPORTER_OTLP_ENDPOINT", ""}} {
 		t.Run(off[0]+" "+off[1], func(t *testing.T) {
 			t.Setenv(off[0], off[1])
