@@ -167,9 +167,9 @@ func OpenBucket(ctx context.Context, b *bucket.Bucket, o Options) (*Store, error
 		unregister(o.Registerer)
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	s := &Store{options: o, logger: o.Logger, bucket: b, log: log,
-		storage:     durability.New(durability.Options{Tiers: o.Tiers, Logger: o.Logger, Registerer: o.Registerer, Tracer: tracer(o.TracerProvider)}),
-		tracer:      tracer(o.TracerProvider),
+	tracer := tracer(o.TracerProvider)
+	s := &Store{options: o, logger: o.Logger, bucket: b, log: log, tracer: tracer,
+		storage:     durability.New(durability.Options{Tiers: o.Tiers, Logger: o.Logger, Registerer: o.Registerer, Tracer: tracer}),
 		campaigning: make(chan struct{}, 1), hints: make(chan struct{}, 1), claims: make(chan struct{}, 1), elections: make(chan *election), ended: make(chan struct{}),
 		copying: make(chan struct{}, 1), recovered: make(chan struct{}), progress: progress{role: Follower, leaderNews: make(chan struct{})}, opened: time.Now()}
 	s.openBackups()

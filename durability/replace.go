@@ -26,7 +26,7 @@ func (s *Storage) Replace(ctx context.Context, replace func(at *Checkpoint, keys
 	if _, ok := ctx.Value(openKey{s}).(*recorder); ok {
 		return fmt.Errorf("%w: the state can't be replaced within a transaction", persistence.ErrNotCommitted)
 	}
-	release, err := s.acquire(ctx)
+	release, err := s.acquire(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -157,7 +157,7 @@ func (s *Storage) LeadFrom(ctx context.Context, w Persistence, initial Work) (*S
 // begins a term, with the initial work as its first transaction if there is one, and
 // returns its first version.
 func (s *Storage) begins(ctx context.Context, w Persistence, initial Work) (t *term, first *version, err error) {
-	release, err := s.acquire(ctx)
+	release, err := s.acquire(ctx, nil)
 	if err != nil {
 		return nil, nil, err
 	}

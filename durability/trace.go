@@ -22,7 +22,7 @@ const Scope = "github.com/scheduler-store/scheduler-store"
 // Lock waits for the write lock and for room in the log's queue; queue waits for the
 // entry; pack compresses and hashes that; put is its request; order waits for the
 // entries before it. The last four are those of all transactions in the entry. A nil
-// span is of a write that nobody traces, and costs nothing.
+// span is of a write that nobody traces.
 type span struct {
 	tracer trace.Tracer
 	ctx    context.Context // of the span
@@ -67,7 +67,7 @@ func (t *span) answered(ack persistence.Ack, err error) {
 	if t == nil {
 		return
 	}
-	if e := ack.Entry; err == nil && e != nil {
+	if e := ack.Entry; err == nil && e != nil { // not of a log that tells no times
 		t.part("queue", t.handed, e.Formed)
 		t.part("pack", e.Formed, e.Sent)
 		t.part("put", e.Sent, e.Landed)
@@ -78,11 +78,14 @@ func (t *span) answered(ack persistence.Ack, err error) {
 	t.end(err)
 }
 
-// end ends the span of a write that did not come to the log, or with its answer.
-func (t *span) end(err error) {
-	if t == nil {
-		return
+// returned ends the span of a write whose call returns, if the log has not taken its record.
+func (t *span) returned(err error) {
+	if t != nil && (err != nil || t.handed.IsZero()) {
+		t.end(err)
 	}
+}
+
+func (t *span) end(err error) {
 	if err != nil {
 		t.span.SetStatus(codes.Error, err.Error())
 	}

@@ -100,7 +100,7 @@ const (
 	maxFingerprint = 64
 )
 
-func (s *Storage) submit(ctx context.Context, o WriteOptions, work func(*recorder) error) (*Pending, error) {
+func (s *Storage) submit(ctx context.Context, o WriteOptions, work func(*recorder) error) (_ *Pending, err error) {
 	if len(o.Key) > maxKey || len(o.Fingerprint) > maxFingerprint {
 		return nil, fmt.Errorf("%w: idempotency key of %d bytes with a fingerprint of %d, at most %d and %d are allowed",
 			storage.ErrInvalidArgument, len(o.Key), len(o.Fingerprint), maxKey, maxFingerprint)
@@ -114,17 +114,8 @@ func (s *Storage) submit(ctx context.Context, o WriteOptions, work func(*recorde
 		return nil, errNotLeading
 	}
 	span := s.trace(ctx)
-	p, err := s.submitTraced(ctx, span, o, work)
-	if err != nil || span != nil && span.handed.IsZero() {
-		span.end(err)
-	}
-	return p, err
-}
-
-func (s *Storage) submitTraced(ctx context.Context, span *span, o WriteOptions, work func(*recorder) error) (*Pending, error) {
-	start := time.Now()
-	release, err := s.acquire(ctx)
-	span.stage("lock", start)
+	defer func() { span.returned(err) }()
+	release, err := s.acquire(ctx, span)
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +128,9 @@ func (s *Storage) submitTraced(ctx context.Context, span *span, o WriteOptions, 
 }
 
 // acquire waits for room in the log's queue and takes the write lock.
-func (s *Storage) acquire(ctx context.Context) (release func(), err error) {
+func (s *Storage) acquire(ctx context.Context, span *span) (release func(), err error) {
 	start := time.Now()
+	defer span.stage("lock", start)
 	select {
 	case s.lock <- struct{}{}:
 	case <-ctx.Done():

@@ -24,9 +24,9 @@ type upload struct {
 	encoded chan<- persistence.Hash // is given this entry's
 
 	// Of the upload's goroutine until it has answered.
-	object         []byte
-	hash           persistence.Hash
-	sent, answered time.Time // the PUT
+	object []byte
+	hash   persistence.Hash
+	times  persistence.EntryTimes
 
 	landed bool
 	err    error // its answer, once the run goroutine has it
@@ -61,6 +61,7 @@ func (w *Writer) upload(records []pending) error {
 			return err
 		}
 	}
+	u.times.Records, u.times.Formed = len(records), u.header.Time
 	encoded := make(chan persistence.Hash, 1)
 	u.encoded, w.before = encoded, encoded
 	w.next = u.after()
@@ -69,9 +70,9 @@ func (w *Writer) upload(records []pending) error {
 	w.log.metrics.uploads.Set(float64(len(w.flight)))
 	w.uploads.Go(func() {
 		u.encode(w.log.codec)
-		u.sent = time.Now()
+		u.times.Sent = time.Now()
 		_, err := w.log.hedger.Create(w.ctx, Key(u.header.Epoch, u.position()), u.object)
-		u.answered = time.Now()
+		u.times.Landed = time.Now()
 		if errors.Is(err, bucket.ErrExists) && mutation.On(mutation.ExistsIsSuccess) {
 			err = nil
 		}
@@ -117,7 +118,7 @@ func (w *Writer) settle(u *upload, err error) error {
 		return err
 	}
 	u.landed = true
-	w.pace.observe(u.answered.Sub(u.sent))
+	w.pace.observe(u.times.Landed.Sub(u.times.Sent))
 	records := 0
 	for len(w.flight) > 0 && (w.flight[0].landed || mutation.On(mutation.LandingAcknowledges) && w.flight[0].position() < u.position()) {
 		records += len(w.flight[0].records)
@@ -141,9 +142,8 @@ func (w *Writer) acknowledge(u *upload) {
 		w.reader.advance(after, int64(len(u.object)))
 	}
 	now := time.Now()
-	times := &persistence.EntryTimes{Records: len(u.records), Formed: u.header.Time, Sent: u.sent, Landed: u.answered}
 	for i, p := range u.records {
-		ack := persistence.Ack{Entry: times, Commit: persistence.Commit{Transaction: u.header.First + persistence.TransactionNumber(i), Position: u.position(), Epoch: u.header.Epoch}}
+		ack := persistence.Ack{Entry: &u.times, Commit: persistence.Commit{Transaction: u.header.First + persistence.TransactionNumber(i), Position: u.position(), Epoch: u.header.Epoch}}
 		if i == len(u.records)-1 {
 			ack.After = &after
 		}
