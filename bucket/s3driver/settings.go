@@ -80,7 +80,10 @@ func parse(parameters url.Values) (*settings, error) {
 			*flag = value
 		}
 	}
-	if err := s.parseChecksums(parameters); err != nil {
+	if err := errors.Join(
+		parseChecksums(parameters, "request_checksum_calculation", &s.calculate, aws.RequestChecksumCalculationWhenSupported, aws.RequestChecksumCalculationWhenRequired),
+		parseChecksums(parameters, "response_checksum_validation", &s.validate, aws.ResponseChecksumValidationWhenSupported, aws.ResponseChecksumValidationWhenRequired),
+	); err != nil {
 		return nil, err
 	}
 	if err := s.parseEncryption(parameters); err != nil {
@@ -113,24 +116,15 @@ func (s *settings) parseEncryption(parameters url.Values) error {
 	return fmt.Errorf("the parameter ssetype must be one of %v", types.ServerSideEncryption("").Values())
 }
 
-func (s *settings) parseChecksums(parameters url.Values) error {
-	switch value := parameters.Get("request_checksum_calculation"); value {
+func parseChecksums[M any](parameters url.Values, name string, mode *M, supported, required M) error {
+	switch parameters.Get(name) {
 	case "":
 	case "when_supported":
-		s.calculate = aws.RequestChecksumCalculationWhenSupported
+		*mode = supported
 	case "when_required":
-		s.calculate = aws.RequestChecksumCalculationWhenRequired
+		*mode = required
 	default:
-		return errors.New("the parameter request_checksum_calculation must be when_supported or when_required")
-	}
-	switch value := parameters.Get("response_checksum_validation"); value {
-	case "":
-	case "when_supported":
-		s.validate = aws.ResponseChecksumValidationWhenSupported
-	case "when_required":
-		s.validate = aws.ResponseChecksumValidationWhenRequired
-	default:
-		return errors.New("the parameter response_checksum_validation must be when_supported or when_required")
+		return fmt.Errorf("the parameter %s must be when_supported or when_required", name)
 	}
 	return nil
 }

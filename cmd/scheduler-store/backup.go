@@ -118,8 +118,7 @@ func (c *command) createBackup(ctx context.Context, place backupPlace, name, rea
 
 func (p backupPlace) url() (string, error) { return bucketURL("--backups", string(p)) }
 
-// open opens the bucket, and makes a directory where there is none.
-// open opens it. Whoever can do without for a while leaves it unchecked.
+// open opens the bucket. Whoever can do without for a while leaves it unchecked.
 func (p backupPlace) open(ctx context.Context, o bucketurl.Options) (*bucket.Bucket, error) {
 	at, err := p.url()
 	if err != nil {
