@@ -26,15 +26,9 @@ func stores(t *testing.T, run func(t *testing.T, store string)) {
 	servers.Each(t, func(t *testing.T, url func(cell string) string) { run(t, url("one")) })
 }
 
-const oneTask = `{"ops":[{"saveTasks":{"tasks":[{"status":"PENDING","assignedTask":{"taskId":%q,"task":{"job":{"role":"www","environment":"prod","name":"hello"}}}}]}}]}`
-
-func saveTask(d *servers.Daemon, id string) (int, string, error) {
-	return d.Do(http.MethodPost, "/v1/transactions", fmt.Appendf(nil, oneTask, id), map[string]string{"Content-Type": "application/json"})
-}
-
 func mustSave(t *testing.T, d *servers.Daemon, id string) {
 	t.Helper()
-	if status, body, err := saveTask(d, id); err != nil || status != http.StatusOK {
+	if status, body, err := d.Save(id); err != nil || status != http.StatusOK {
 		t.Fatalf("save %s: %d %s %v", id, status, body, err)
 	}
 }
@@ -253,7 +247,7 @@ func TestTwoDaemons(t *testing.T) {
 		two.WaitFor("/readyz", http.StatusOK)
 		mustSave(t, one, "a")
 		two.WaitFor("/v1/tasks/a", http.StatusOK)
-		if status, body, _ := saveTask(two, "b"); status != http.StatusServiceUnavailable {
+		if status, body, _ := two.Save("b"); status != http.StatusServiceUnavailable {
 			t.Errorf("the follower took a write: %d %s", status, body)
 		}
 		if status, _, _ := two.Get("/v1/tasks/a?consistency=linearizable"); status != http.StatusServiceUnavailable {
@@ -268,7 +262,7 @@ func TestTwoDaemons(t *testing.T) {
 		// From its first instant on it can commit nothing. A write that it had sent before
 		// it noticed has an unknown outcome, to the client.
 		for range 5 {
-			status, body, _ := saveTask(one, "zombie")
+			status, body, _ := one.Save("zombie")
 			if unknown := status == http.StatusGatewayTimeout && strings.Contains(body, `"outcome":"unknown"`); status != http.StatusServiceUnavailable && !unknown {
 				t.Errorf("the old leader answered a write with %d %s", status, body)
 			}

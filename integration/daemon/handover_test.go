@@ -32,7 +32,7 @@ func TestLeadersEndUnderLoad(t *testing.T) {
 		stop := c.begin(8)
 		for round, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGKILL, syscall.SIGTERM, syscall.SIGKILL} {
 			standby := start()
-			knowsTheLeader(t, standby)
+			standby.WaitForLeader()
 			time.Sleep(ttl) // until it knows when renewals come
 			c.daemons.Store(&[]*servers.Daemon{leader, standby})
 			before := time.Now()
@@ -49,19 +49,6 @@ func TestLeadersEndUnderLoad(t *testing.T) {
 		stop()
 		c.check(leader)
 	})
-}
-
-// knowsTheLeader waits until a daemon contends for the lease.
-func knowsTheLeader(t *testing.T, d *servers.Daemon) {
-	t.Helper()
-	d.WaitFor("/readyz", http.StatusOK)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, body, _ := d.Get("/v1/status"); strings.Contains(body, `"leader"`) {
-			return
-		} else if time.Now().After(deadline) {
-			t.Fatalf("it does not contend: %s", body)
-		}
-	}
 }
 
 // tookOver is what a daemon has logged of its fail-over.
@@ -113,7 +100,7 @@ func (c *clients) begin(n int) (stop func()) {
 func (c *clients) write(id string) {
 	for {
 		for _, d := range *c.daemons.Load() {
-			status, body, err := saveTask(d, id)
+			status, body, err := d.Save(id)
 			switch {
 			case err == nil && status == http.StatusOK:
 				c.mu.Lock()

@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/x509"
@@ -162,23 +161,21 @@ func TestContainer(t *testing.T) {
 	}
 	before := listing(t, tree)
 	c := i.process(t, tree, []string{"SCHEDULER_STORE_URL=/data/cell", "SCHEDULER_STORE_LISTEN=127.0.0.1:0"}, i.command...)
-	p, url := startServing(t, c)
+	d := servers.StartServing(t, c)
 	for path, status := range map[string]int{"/healthz": 200, "/readyz": 200, "/leaderz": 200} {
-		waitFor(t, url+path, status)
+		d.WaitFor(path, status)
 	}
-	if ids := statusOf(t, p.Pid, "Uid"); !slices.Equal(ids, []string{fmt.Sprint(user), fmt.Sprint(user), fmt.Sprint(user), fmt.Sprint(user)}) {
+	if ids := statusOf(t, d.Pid, "Uid"); !slices.Equal(ids, []string{fmt.Sprint(user), fmt.Sprint(user), fmt.Sprint(user), fmt.Sprint(user)}) {
 		t.Errorf("it runs as %q", ids)
 	}
-	if at, err := os.Readlink(fmt.Sprintf("/proc/%d/root", p.Pid)); err != nil || at != tree {
+	if at, err := os.Readlink(fmt.Sprintf("/proc/%d/root", d.Pid)); err != nil || at != tree {
 		t.Errorf("its root directory is %s, %v", at, err)
 	}
-	answer, err := http.Post(url+"/v1/transactions", "application/json", strings.NewReader(fmt.Sprintf(oneTask, "a")))
-	if err != nil || answer.StatusCode != http.StatusOK {
-		t.Fatal(answer, err)
+	if status, answer, err := d.Save("a"); err != nil || status != http.StatusOK {
+		t.Fatal(status, answer, err)
 	}
-	answer.Body.Close()
-	p.Signal(syscall.SIGTERM)
-	<-p.Ended()
+	d.Signal(syscall.SIGTERM)
+	<-d.Ended()
 	if after := listing(t, tree); !slices.Equal(before, after) {
 		t.Errorf("it changed its tree:\n%q\n%q", before, after)
 	}
@@ -262,23 +259,6 @@ func statusOf(t *testing.T, pid int, field string) []string {
 	}
 	t.Fatalf("no %s in %s", field, status)
 	return nil
-}
-
-// startServing starts a daemon, and waits until it says where it listens.
-func startServing(t *testing.T, c *exec.Cmd) (p *servers.Process, url string) {
-	t.Helper()
-	servers.KeepLog(t, c)
-	stdout, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p = servers.StartProcess(t, c)
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	url, ok := strings.CutPrefix(strings.TrimSpace(line), "listening on ")
-	if err != nil || !ok {
-		t.Fatalf("it did not start: %q %v", line, err)
-	}
-	return p, url
 }
 
 // waitFor waits until a GET has a status.

@@ -2,18 +2,14 @@ package deploy
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -24,8 +20,6 @@ import (
 
 	"github.com/scheduler-store/scheduler-store/integration/servers"
 )
-
-const oneTask = `{"ops":[{"saveTasks":{"tasks":[{"status":"PENDING","assignedTask":{"taskId":%q,"task":{"job":{"role":"www","environment":"prod","name":"hello"}}}}]}}]}`
 
 // Most that writes may stand still while a leader hands over. It is far below the lease's
 // 15 s, after which a leader that does not hand over is replaced.
@@ -122,35 +116,24 @@ func TestRouterOverTLS(t *testing.T) {
 	check(t, c, []*writers{w})
 }
 
-// useTLS does what the component tls does: a Secret, and variables.
+// useTLS does what the component tls does: a Secret, and variables. It returns
+// the authority of the Secret.
 func (c *cluster) useTLS() *x509.CertPool {
 	c.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		c.t.Fatal(err)
+	authority := servers.NewAuthority(c.t)
+	secret := authority.Certificate("*.scheduler-store-pods."+namespace+".svc", "scheduler-store-leader."+namespace+".svc", "scheduler-store."+namespace+".svc")
+	for name, file := range map[string]string{"ca.crt": authority.File, "tls.crt": filepath.Join(secret, "public.crt"), "tls.key": filepath.Join(secret, "private.key")} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		c.write("etc/tls/"+name, string(text))
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "scheduler-store"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		DNSNames: []string{"*.scheduler-store-pods." + namespace + ".svc", "scheduler-store-leader." + namespace + ".svc", "scheduler-store." + namespace + ".svc"}}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	encoded, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	chain := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}))
-	c.write("etc/tls/tls.crt", chain)
-	c.write("etc/tls/ca.crt", chain)
-	c.write("etc/tls/tls.key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})))
 	c.environment = append(c.environment, "SCHEDULER_STORE_TLS_CERT=/etc/tls/tls.crt", "SCHEDULER_STORE_TLS_KEY=/etc/tls/tls.key")
 	c.scheme = "https"
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM([]byte(chain))
 	// As the kubelet, which does not verify what it probes.
 	c.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
-	return pool
+	return authority.Pool()
 }
 
 // leader is the pod that leads.
@@ -328,7 +311,7 @@ func (w *writers) count(what string) {
 }
 
 func (w *writers) post(url, id string) (status int, location, body string, err error) {
-	request, err := http.NewRequestWithContext(w.cluster.t.Context(), http.MethodPost, url, bytes.NewReader(fmt.Appendf(nil, oneTask, id)))
+	request, err := http.NewRequestWithContext(w.cluster.t.Context(), http.MethodPost, url, bytes.NewReader(servers.OneTask(id)))
 	if err != nil {
 		return 0, "", "", err
 	}

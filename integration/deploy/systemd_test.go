@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,11 +101,11 @@ func TestEnvironmentFiles(t *testing.T) {
 		for variable, value := range variables {
 			c.Env = append(c.Env, variable+"="+value)
 		}
-		_, url := startServing(t, c)
-		if host, port, ok := strings.Cut(strings.TrimPrefix(url, "http://"), ":"); ok && host != "127.0.0.1" {
-			url = "http://127.0.0.1:" + port
+		d := servers.StartServing(t, c)
+		if host, port, ok := strings.Cut(strings.TrimPrefix(d.URL, "http://"), ":"); ok && host != "127.0.0.1" {
+			d.URL = "http://127.0.0.1:" + port
 		}
-		waitFor(t, url+"/leaderz", 200)
+		d.WaitFor("/leaderz", http.StatusOK)
 	}
 }
 

@@ -129,7 +129,7 @@ func TestDashboardAndAlertsHaveTheirData(t *testing.T) {
 				written <- n
 				return
 			default:
-				_, _, _ = leader.Load().Do(http.MethodPost, "/v1/transactions", fmt.Appendf(nil, task, n), nil) // fails during the fail-over
+				_, _, _ = leader.Load().Save(fmt.Sprint("task-", n)) // fails during the fail-over
 				time.Sleep(5 * time.Millisecond)
 			}
 		}
@@ -189,12 +189,10 @@ func TestDashboardAndAlertsHaveTheirData(t *testing.T) {
 	}
 }
 
-const task = `{"ops":[{"saveTasks":{"tasks":[{"status":"PENDING","assignedTask":{"taskId":"task-%d","task":{"job":{"role":"www","environment":"prod","name":"hello"}}}}]}}]}`
-
 // upkeep has the leader do once what it does by itself now and then.
 func upkeep(t *testing.T, d *servers.Daemon) {
 	t.Helper()
-	if status, body, err := d.Do(http.MethodPost, "/v1/transactions", fmt.Appendf(nil, task, -1), nil); err != nil || status != http.StatusOK {
+	if status, body, err := d.Save("upkeep"); err != nil || status != http.StatusOK {
 		t.Fatal(status, body, err)
 	}
 	for _, path := range []string{"/v1/snapshots", "/v1/backups", "/v1/gc", "/v1/rehearsals"} {

@@ -264,7 +264,7 @@ func bucketDenies(o *operator) {
 	d := o.leader()
 	o.saves(d, "a")
 	denied.Store(true)
-	status, body, err := d.Do(http.MethodPost, "/v1/transactions", []byte(strings.Replace(oneTask, "%q", `"refused"`, 1)), nil)
+	status, body, err := d.Save("refused")
 	if err != nil || status != http.StatusServiceUnavailable || !strings.Contains(body, `"not committed"`) {
 		o.Errorf("a write that is denied: %d %s %v", status, body, err)
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/scheduler-store/scheduler-store/integration/servers"
 )
 
 func moveTheState(o *operator) {
@@ -29,7 +31,7 @@ func moveAll(o *operator) {
 	d := o.leader()
 	o.saves(d, "a", "b")
 	again := map[string]string{"Idempotency-Key": "once"}
-	task := []byte(strings.Replace(oneTask, "%q", `"c"`, 1))
+	task := servers.OneTask("c")
 	_, first, err := d.Do(http.MethodPost, "/v1/transactions", task, again)
 	if err != nil {
 		o.Fatal(err)

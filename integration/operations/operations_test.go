@@ -113,7 +113,7 @@ func upgrade(o *operator) {
 	o.types()
 	<-standby.Ended()
 	standby = o.serves()
-	knowsTheLeader(o, standby)
+	standby.WaitForLeader()
 	o.saves(leader, "b")
 
 	o.again(2) // the same two blocks, for the leader
@@ -122,7 +122,7 @@ func upgrade(o *operator) {
 	<-leader.Ended()
 	standby.WaitFor("/leaderz", http.StatusOK)
 	old := o.serves()
-	knowsTheLeader(o, old)
+	old.WaitForLeader()
 	o.saves(standby, "c")
 	o.says(leader.Log(), "lease released", "msg=ended")
 	o.holds(o.store)
@@ -144,7 +144,7 @@ func leaderIsLost(o *operator) {
 	standby.WaitFor("/leaderz", http.StatusOK)
 	o.says(o.types(), "held", standby.URL)
 	o.saves(standby, "c")
-	knowsTheLeader(o, o.serves())
+	o.serves().WaitForLeader()
 	o.says(o.types(), "problems          0")
 	o.holds(o.store)
 }

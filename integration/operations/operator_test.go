@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -141,17 +140,8 @@ func (o *operator) leader(flags ...string) *servers.Daemon {
 func (o *operator) standby() *servers.Daemon {
 	o.Helper()
 	d := o.daemon()
-	knowsTheLeader(o, d)
+	d.WaitForLeader()
 	return d
-}
-
-func knowsTheLeader(o *operator, d *servers.Daemon) {
-	o.Helper()
-	d.WaitFor("/readyz", http.StatusOK)
-	o.until("the daemon does not contend", func() bool {
-		_, body, _ := d.Get("/v1/status")
-		return strings.Contains(body, `"leader"`)
-	})
 }
 
 // until waits for a condition, for a minute at most.
@@ -164,11 +154,9 @@ func (o *operator) until(otherwise string, holds func() bool) {
 	}
 }
 
-const oneTask = `{"ops":[{"saveTasks":{"tasks":[{"status":"PENDING","assignedTask":{"taskId":%q,"task":{"job":{"role":"www","environment":"prod","name":"hello"}}}}]}}]}`
-
 // tries has a daemon save a task, in a transaction of its own, and tells its answer.
 func (o *operator) tries(d *servers.Daemon, id string) (status int, body string, err error) {
-	status, body, err = d.Do(http.MethodPost, "/v1/transactions", fmt.Appendf(nil, oneTask, id), nil)
+	status, body, err = d.Save(id)
 	if err == nil && status == http.StatusOK {
 		o.acked = append(o.acked, id)
 	}

@@ -61,11 +61,16 @@ func (a *Authority) Certificate(names ...string) (directory string) {
 	return directory
 }
 
-// Client trusts the authority, and nobody else.
-func (a *Authority) Client() *http.Client {
+// Pool has the authority, and no other.
+func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.certificate)
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	return pool
+}
+
+// Client trusts the authority, and nobody else.
+func (a *Authority) Client() *http.Client {
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: a.Pool()}}}
 }
 
 // sign makes a key, and a certificate for it, signed by the parent's key or by itself.

@@ -124,3 +124,27 @@ func (d *Daemon) WaitFor(path string, status int) time.Duration {
 	})
 	return time.Since(start)
 }
+
+// WaitForLeader waits until the daemon knows who leads: from then on it can tell how long
+// the leader has not been heard of.
+func (d *Daemon) WaitForLeader() {
+	d.t.Helper()
+	d.WaitFor("/readyz", http.StatusOK)
+	waitUntil(d.t, d.URL+" to know the leader", func(context.Context) error {
+		_, body, err := d.Get("/v1/status")
+		if err == nil && !strings.Contains(body, `"leader"`) {
+			err = errors.New(body)
+		}
+		return err
+	})
+}
+
+// Save has the daemon commit OneTask, and returns the answer's status and body.
+func (d *Daemon) Save(id string) (int, string, error) {
+	return d.Do(http.MethodPost, "/v1/transactions", OneTask(id), map[string]string{"Content-Type": "application/json"})
+}
+
+// OneTask is a transaction that saves one task, as its JSON.
+func OneTask(id string) []byte {
+	return fmt.Appendf(nil, `{"ops":[{"saveTasks":{"tasks":[{"status":"PENDING","assignedTask":{"taskId":%q,"task":{"job":{"role":"www","environment":"prod","name":"hello"}}}}]}}]}`, id)
+}

@@ -91,8 +91,6 @@ func (p *provisioned) mustRefuse(t *testing.T, as *servers.S3, args ...string) {
 	}
 }
 
-const oneTask = `{"ops":[{"saveTasks":{"tasks":[{"status":"PENDING","assignedTask":{"taskId":%q,"task":{"job":{"role":"www","environment":"prod","name":"hello"}}}}]}}]}`
-
 // serve runs a daemon with a role's credentials while use does; it then ends in order.
 func (p *provisioned) serve(t *testing.T, as *servers.S3, store string, use func(*servers.Daemon), args ...string) {
 	t.Helper()
@@ -106,7 +104,7 @@ func (p *provisioned) serve(t *testing.T, as *servers.S3, store string, use func
 
 func save(t *testing.T, d *servers.Daemon, id string) {
 	t.Helper()
-	status, body, err := d.Do(http.MethodPost, "/v1/transactions", fmt.Appendf(nil, oneTask, id), map[string]string{"Content-Type": "application/json"})
+	status, body, err := d.Save(id)
 	if err != nil || status != http.StatusOK {
 		t.Fatalf("save %s: %d %s %v", id, status, body, err)
 	}
@@ -165,7 +163,7 @@ func (p *provisioned) run(t *testing.T) {
 		}
 	}
 	task := filepath.Join(t.TempDir(), "task.json")
-	if err := os.WriteFile(task, fmt.Appendf(nil, oneTask, "task-3"), 0o600); err != nil {
+	if err := os.WriteFile(task, servers.OneTask("task-3"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p.mustRefuse(t, follower, "apply", task, "--store", store)
