@@ -62,6 +62,7 @@ const (
 type rehearsalProgress struct {
 	last    *Rehearsal // nil while there is none
 	success *Rehearsal // the last that succeeded
+	wrong   bool       // one found the bucket damaged or another state, and none has succeeded since
 	proved  time.Time  // when that was, or when the first could have been
 	warned  time.Time
 	// ends end those that are under way, or wait for their turn.
@@ -303,9 +304,9 @@ func (s *Store) noteRehearsal(r *Rehearsal, err error) {
 	s.mu.Lock()
 	p := &s.progress.rehearsal
 	if p.last = r; err == nil {
-		p.success, p.proved = r, r.Began
+		p.success, p.proved, p.wrong = r, r.Began, false
 	} else if r.Result != RehearsalUnsure {
-		s.progress.snapshot = nil // the next must not go on from what is wrong
+		s.progress.snapshot, p.wrong = nil, true // the next must not go on from what is wrong
 	}
 	s.mu.Unlock()
 	s.metrics.rehearsals.note(r)

@@ -310,6 +310,38 @@ func TestRehearsalOfADamagedSnapshot(t *testing.T) {
 	}
 }
 
+// A new leader may read what it would go on from only after that was found damaged.
+func TestNewLeaderGoesOnFromNothingThatARehearsalFoundDamaged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCell(t)
+		one := c.leader("one")
+		bulky(c.T, one, 0, 500)
+		folder := "snapshot/" + c.snapshot(one).Name
+		two := c.open("two", Options{})
+		if err := errors.Join(two.Recovered(t.Context()), one.Close(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		base := c.mem.Inject(memdriver.Fault{Operation: memdriver.Get, Key: memdriver.Is(folder + "/manifest.json"), Times: 1, Do: memdriver.DelayReply(time.Minute)})
+		c.campaign(two)
+		c.write(two, "b")
+		synctest.Wait()
+		if base.Hits() != 1 {
+			t.Fatal("the new leader does not read what it goes on from")
+		}
+		part := folder + "/part-00000"
+		data := c.mem.Data(part)
+		bad := slices.Clone(data)
+		bad[len(bad)/2] ^= 1
+		c.mem.Put(part, bad)
+		c.rehearses(two, RehearsalDamaged)
+		time.Sleep(2 * time.Minute)
+		if m := c.snapshot(two); m.Base != "" {
+			t.Errorf("the next snapshot goes on from %s, which is damaged", m.Base)
+		}
+		c.rehearses(two, RehearsalOK)
+	})
+}
+
 // What happens to the cell meanwhile does not matter to the state that is rehearsed.
 func TestRehearsalWhileTheCellGoesOn(t *testing.T) {
 	for what, meanwhile := range map[string]func(c *cell, one, two *Store){

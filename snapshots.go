@@ -88,7 +88,8 @@ func (s *Store) lastSnapshot() (*snapshot.Manifest, time.Time) {
 }
 
 // readBase reads the manifest of the snapshot that this leadership begins with. If it
-// can't be read the next is due sooner, and is full, which does no harm.
+// can't be read, or a rehearsal has found something wrong, the next is due sooner, and is
+// full, which does no harm.
 func (s *Store) readBase(ctx context.Context, writer *blob.Writer) {
 	name, ok := writer.Base()
 	if !ok {
@@ -101,7 +102,13 @@ func (s *Store) readBase(ctx context.Context, writer *blob.Writer) {
 		}
 		return
 	}
-	s.noteSnapshot(m, m.Made)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.progress.rehearsal.wrong {
+		s.logger.Warn("a rehearsed restore failed, the next snapshot will be full", "snapshot", m.Name)
+		return
+	}
+	s.progress.noteSnapshot(m, m.Made)
 }
 
 func transactionsSince(c *durability.Checkpoint, m *snapshot.Manifest) int {
@@ -123,7 +130,9 @@ func (s *Store) snapshot(ctx context.Context, writer *blob.Writer, c *durability
 	if err != nil {
 		return nil, err
 	}
-	s.noteSnapshot(m, time.Now())
+	s.mu.Lock()
+	s.progress.noteSnapshot(m, time.Now())
+	s.mu.Unlock()
 	s.metrics.snapshotted(m, time.Since(start))
 	if name, err := snapshot.ParseName(m.Name); err == nil {
 		writer.Snapshotted(name)

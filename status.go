@@ -175,13 +175,11 @@ func (s *Store) LeaseReleased() <-chan struct{} {
 }
 
 // noteSnapshot takes a snapshot of this process's own history, unless a newer one is known.
-func (s *Store) noteSnapshot(m *snapshot.Manifest, made time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if known := s.progress.snapshot; known != nil && known.At.Next > m.At.Next {
+func (p *progress) noteSnapshot(m *snapshot.Manifest, made time.Time) {
+	if p.snapshot != nil && p.snapshot.At.Next > m.At.Next {
 		return
 	}
-	s.progress.snapshot, s.progress.snapshotMade = m, made
+	p.snapshot, p.snapshotMade = m, made
 }
 
 // Status is what a store says of itself.

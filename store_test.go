@@ -336,6 +336,7 @@ func TestLeaseLostWhileTakingOver(t *testing.T) {
 		one := c.open("one", Options{})
 		c.mem.Inject(memdriver.Fault{Operation: memdriver.Replace, Key: memdriver.Is(lease.Key), Do: memdriver.Fail})
 		c.mem.Inject(memdriver.Fault{Operation: memdriver.Create, Key: memdriver.Under("log/"), Do: memdriver.Delay(time.Minute)})
+		c.mem.Inject(memdriver.Fault{Operation: memdriver.Get, Key: memdriver.Under("log/"), Do: memdriver.Delay(time.Second)}) // until it follows again
 		if err := one.Campaign(t.Context()); !errors.Is(err, lease.ErrLost) {
 			t.Errorf("could not lead: %v; want why", err)
 		}
