@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -212,8 +213,62 @@ func (p paged) List(ctx context.Context, prefix, after string) iter.Seq2[driver.
 	}
 }
 
+// cached answers reads as of when an object was made, until it is deleted.
+type cached struct {
+	*memdriver.Bucket
+	made sync.Map // data by key
+}
+
+func (c *cached) Create(ctx context.Context, key string, data []byte) (driver.Version, error) {
+	version, err := c.Bucket.Create(ctx, key, data)
+	if err == nil && under("live/2/")(key) {
+		c.made.Store(key, data)
+	}
+	return version, err
+}
+
+func (c *cached) Get(ctx context.Context, key string) ([]byte, driver.Version, error) {
+	data, version, err := c.Bucket.Get(ctx, key)
+	if old, ok := c.made.Load(key); ok && err == nil {
+		data = old.([]byte)
+	}
+	return data, version, err
+}
+
+// landing refuses to make what is there, and lets it land all the same, after
+// the object was read once.
+type landing struct {
+	*memdriver.Bucket
+	refused []byte
+}
+
+func (l *landing) Create(ctx context.Context, key string, data []byte) (driver.Version, error) {
+	version, err := l.Bucket.Create(ctx, key, data)
+	if errors.Is(err, driver.ErrExists) && under("conditions")(key) {
+		l.refused = data
+	}
+	return version, err
+}
+
+func (l *landing) Get(ctx context.Context, key string) ([]byte, driver.Version, error) {
+	data, version, err := l.Bucket.Get(ctx, key)
+	if l.refused != nil && under("conditions")(key) {
+		l.Put(key, l.refused)
+	}
+	return data, version, err
+}
+
+func TestWriteThatIsRefusedAndLandsIsFound(t *testing.T) {
+	report := examine(t, storeOn(&landing{Bucket: limited()}), Options{})
+	wants(t, report, "conditions: unfit")
+	if f := find(t, report, "conditions")[0]; !strings.Contains(f.Found, "refused is there all the same") {
+		t.Error(f.Found)
+	}
+}
+
 func TestStaleReadsAndCutListsAreFound(t *testing.T) {
 	wants(t, examine(t, storeOn(stale{limited(), under("live/2/")}), Options{}), "consistency: unfit")
+	wants(t, examine(t, storeOn(&cached{Bucket: limited()}), Options{}), "consistency: unfit")
 	wants(t, examine(t, storeOn(paged{limited(), false}), Options{}), "listing: unfit")
 	// Nothing relies on the order of a list.
 	report := examine(t, storeOn(paged{limited(), true}), Options{})
