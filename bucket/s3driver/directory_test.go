@@ -54,6 +54,8 @@ func TestDirectoryBucketSession(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s.mu.Lock() // the next session may be asked for ahead of time
+	defer s.mu.Unlock()
 	if len(s.sessions) < 2 {
 		t.Errorf("%d sessions", len(s.sessions))
 	}
