@@ -44,6 +44,13 @@ func (c *cell) snapshot(s *Store) *snapshot.Manifest {
 	return m
 }
 
+// damage changes a bit in the middle of an object.
+func (c *cell) damage(key string) {
+	data := slices.Clone(c.mem.Data(key))
+	data[len(data)/2] ^= 1
+	c.mem.Put(key, data)
+}
+
 func TestRehearsalOfAnEqualState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCell(t)
@@ -293,9 +300,7 @@ func TestRehearsalOfADamagedSnapshot(t *testing.T) {
 					}
 					c.write(one, "c")
 					data := c.mem.Data(key)
-					bad := slices.Clone(data)
-					bad[len(bad)/2] ^= 1
-					c.mem.Put(key, bad)
+					c.damage(key)
 					if r := c.rehearses(one, RehearsalDamaged); !strings.Contains(r.Problem, key) {
 						t.Errorf("%s is not named: %s", key, r.Problem)
 					}
@@ -328,11 +333,7 @@ func TestNewLeaderGoesOnFromNothingThatARehearsalFoundDamaged(t *testing.T) {
 		if base.Hits() != 1 {
 			t.Fatal("the new leader does not read what it goes on from")
 		}
-		part := folder + "/part-00000"
-		data := c.mem.Data(part)
-		bad := slices.Clone(data)
-		bad[len(bad)/2] ^= 1
-		c.mem.Put(part, bad)
+		c.damage(folder + "/part-00000")
 		c.rehearses(two, RehearsalDamaged)
 		time.Sleep(2 * time.Minute)
 		if m := c.snapshot(two); m.Base != "" {

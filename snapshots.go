@@ -103,12 +103,14 @@ func (s *Store) readBase(ctx context.Context, writer *blob.Writer) {
 		return
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.progress.rehearsal.wrong {
-		s.logger.Warn("a rehearsed restore failed, the next snapshot will be full", "snapshot", m.Name)
-		return
+	wrong := s.progress.rehearsal.wrong
+	if !wrong {
+		s.progress.noteSnapshot(m, m.Made)
 	}
-	s.progress.noteSnapshot(m, m.Made)
+	s.mu.Unlock()
+	if wrong {
+		s.logger.Warn("a rehearsed restore failed, the next snapshot will be full", "snapshot", m.Name)
+	}
 }
 
 func transactionsSince(c *durability.Checkpoint, m *snapshot.Manifest) int {

@@ -175,6 +175,7 @@ func (s *Store) LeaseReleased() <-chan struct{} {
 }
 
 // noteSnapshot takes a snapshot of this process's own history, unless a newer one is known.
+// It needs mu.
 func (p *progress) noteSnapshot(m *snapshot.Manifest, made time.Time) {
 	if p.snapshot != nil && p.snapshot.At.Next > m.At.Next {
 		return
